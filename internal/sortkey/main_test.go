@@ -1,0 +1,23 @@
+package sortkey_test
+
+import (
+	"flag"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/socksync/socksync/internal/pgtest"
+)
+
+var seedFlag = flag.Uint64("seed", 0, "seed of the randomized tests; 0 draws one")
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// newRand returns a source of random numbers whose seed is in the test's output.
+func newRand(t testing.TB) *rand.Rand {
+	seed := *seedFlag
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("repeat with -seed %d", seed)
+	return rand.New(rand.NewPCG(seed, 0))
+}

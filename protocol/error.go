@@ -1,0 +1,22 @@
+package protocol
+
+// PeerError decodes an error message. It is never answered, so nothing in it is
+// required and nothing can be wrong: a code that is not an integer becomes 0, a
+// message that is not a string becomes "".
+func (f *Frame) PeerError() *Error {
+	var e Error
+	if code := f.present(fieldCode); code != nil {
+		n, _ := integer(code)
+		e.Code = Code(n)
+	}
+	if text, ok := unquote(f.fields[fieldMessage]); ok {
+		e.Message = string(text)
+	}
+	return &e
+}
+
+// AppendError appends an error message.
+func AppendError(dst []byte, e *Error) []byte {
+	dst = appendInt(append(dst, `{"func":"error"`...), fieldCode, int(e.Code))
+	return append(appendText(dst, fieldMessage, e.Message), '}')
+}
