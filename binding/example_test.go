@@ -1,0 +1,197 @@
+package binding_test
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"reflect"
+	"time"
+
+	"github.com/socksync/socksync/binding"
+)
+
+// Flight is the struct of the examples.
+type Flight struct {
+	_            struct{}  `socksync:"table=flights; list=departures; order=departs_at, id; max_page_size=100"`
+	ID           int64     `db:"id" json:"id" socksync:"pk"`
+	DepartsAt    time.Time `db:"departs_at" json:"departs_at"`
+	DelayMinutes *int      `db:"delay_minutes" json:"delay_minutes"`
+	Note         *string   `db:"note" json:"-"`
+}
+
+func ExampleList() {
+	departures := binding.List[Flight]()
+	fmt.Println(departures, departures.Table, departures.Key, departures.Validate())
+	// Output: list "departures" flights [id] <nil>
+}
+
+// More lists of one struct are made by options.
+func ExampleList_options() {
+	late := binding.List[Flight](
+		binding.Name("late"),
+		binding.Where("delay_minutes >= 30"),
+		binding.Order("-delay_minutes"),
+		binding.PageSize(20),
+	)
+	fmt.Println(late, late.Where, late.PageSize, late.MaxPageSize)
+	for _, term := range late.Order {
+		fmt.Println(term.SQL())
+	}
+	// Output:
+	// list "late" delay_minutes >= 30 20 100
+	// "delay_minutes" DESC NULLS FIRST
+	// "id" ASC NULLS LAST
+}
+
+// A program without structs writes the same definition out.
+func ExampleListDef() {
+	airports := &binding.ListDef{
+		Name:    "airports",
+		Table:   "public.airports",
+		Key:     []string{"iata"},
+		Columns: []binding.Column{{Name: "iata", JSON: "iata"}, {Name: "name", JSON: "name"}},
+		Order:   []binding.OrderTerm{{Column: "name"}},
+	}
+	fmt.Println(airports.Validate(), airports.WithDefaults().Order)
+	// Output: <nil> [{name false 0} {iata false 0}]
+}
+
+// Every mistake is said at once, with its place.
+func ExampleDefinitionError() {
+	err := binding.List[Flight](binding.Order("-delay"), binding.MaxPageSize(0)).Validate()
+	fmt.Println(err)
+
+	var mistake *binding.DefinitionError
+	if errors.As(err, &mistake) {
+		fmt.Println(mistake.Struct, mistake.Option)
+	}
+	// Output:
+	// binding: list "departures": struct binding_test.Flight: option MaxPageSize(0): 0 is less than 1
+	// binding: list "departures": struct binding_test.Flight: option Order("-delay"): order: unknown column "delay"
+	// binding_test.Flight MaxPageSize(0)
+}
+
+// Board is one row of a table, as a var.
+type Board struct {
+	_     struct{} `socksync:"table=board; var=board; where=id = 1"`
+	ID    int      `db:"id" json:"id" socksync:"pk"`
+	Title string   `db:"title" json:"title"`
+}
+
+func ExampleVar() {
+	board := binding.Var[Board]()
+	fmt.Println(board, board.Tables, board.Validate())
+	fmt.Println(board.Query)
+	// Output:
+	// var "board" [board] <nil>
+	// SELECT "id", "title" FROM "board" WHERE (id = 1
+	// ) LIMIT 2
+}
+
+func ExampleVar_column() {
+	title := binding.Var[string](
+		binding.Name("title"), binding.Table("board"), binding.Select("title"), binding.Where("id = 1"))
+	fmt.Println(title, title.Type, title.Validate())
+	// Output: var "title" string <nil>
+}
+
+func ExampleVar_query() {
+	average := binding.Var[*float64](
+		binding.Name("average_delay"), binding.Query("SELECT avg(delay_minutes)::float8 FROM flights", "flights"))
+	fmt.Println(average, average.Type, average.Tables, average.Validate())
+	// Output: var "average_delay" *float64 [flights] <nil>
+}
+
+func ExampleVarDef() {
+	total := &binding.VarDef{Name: "total", Query: "SELECT count(*) FROM flights", Tables: []string{"flights"}}
+	fmt.Println(total, total.Validate())
+	// Output: var "total" <nil>
+}
+
+func ExampleFunc() {
+	type args struct {
+		ID      int64 `json:"id"`
+		Minutes int   `json:"minutes"`
+	}
+	delay := binding.Func("delay_flight", func(_ context.Context, a args) (Flight, error) {
+		return Flight{ID: a.ID, DelayMinutes: &a.Minutes}, nil
+	})
+	result, err := delay.Call(context.Background(), json.RawMessage(`{"id": 7, "minutes": 15}`))
+	text, _ := json.Marshal(result)
+	fmt.Println(string(text), err)
+
+	_, err = delay.Call(context.Background(), json.RawMessage(`{"id": "seven"}`))
+	fmt.Println(err)
+	// Output:
+	// {"id":7,"departs_at":"0001-01-01T00:00:00Z","delay_minutes":15} <nil>
+	// argument "id": want an integer in range, got string
+}
+
+func ExampleFuncDef() {
+	ping := &binding.FuncDef{
+		Name: "ping",
+		Call: func(context.Context, json.RawMessage) (any, error) { return "pong", nil },
+	}
+	fmt.Println(ping, ping.Validate())
+	// Output: function "ping" <nil>
+}
+
+func ExampleModel() {
+	flight := binding.Model[Flight]()
+	fmt.Println(flight.Table, flight.Key, flight.Validate())
+	for _, c := range flight.Columns {
+		fmt.Printf("%s %q %v\n", c.Name, c.JSON, c.Type)
+	}
+	// Output:
+	// flights [id] <nil>
+	// id "id" int64
+	// departs_at "departs_at" time.Time
+	// delay_minutes "delay_minutes" *int
+	// note "" *string
+}
+
+func ExampleModelOf() {
+	fmt.Println(binding.ModelOf(reflect.TypeFor[Flight]()).Table)
+	// Output: flights
+}
+
+// In is where a column is scanned into.
+func ExampleColumn_In() {
+	flight := binding.Model[Flight]()
+	row := flight.NewRow()
+	id, _ := flight.Column("id")
+	_, err := fmt.Sscan("7", id.In(row).Addr().Interface())
+	fmt.Println(row.Field(1), err)
+	// Output: 7 <nil>
+}
+
+func ExampleCheck() {
+	err := binding.Check(binding.List[Flight](), binding.List[Flight](binding.Where("delay_minutes >= 30")))
+	fmt.Println(err)
+	// Output: binding: list "departures": the name is used twice
+}
+
+func ExamplePublishable() {
+	v, err := binding.Publishable(sql.Null[int64]{})
+	fmt.Println(v, err)
+	// Output: <nil> <nil>
+}
+
+func ExampleParseTable() {
+	table, err := binding.ParseTable(`Public."Odd Name"`)
+	fmt.Println(table.Schema, table.Name, table.SQL(), err)
+	// Output: public Odd Name "public"."Odd Name" <nil>
+}
+
+func ExampleParseOrder() {
+	terms, err := binding.ParseOrder("-delay_minutes nulls last, id")
+	fmt.Println(terms[0].SQL(), terms[1].SQL(), err)
+	// Output: "delay_minutes" DESC NULLS LAST "id" ASC NULLS LAST <nil>
+}
+
+func ExampleQuoteIdent() {
+	fmt.Println(binding.QuoteIdent(`x"; DROP TABLE flights; --`))
+	// Output: "x""; DROP TABLE flights; --"
+}

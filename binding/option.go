@@ -1,0 +1,119 @@
+package binding
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Option says one thing about a definition that [List] or [Var] makes. It
+// overrides what the struct's tag says about the same. Each may be given once.
+// The zero value is not valid.
+type Option struct {
+	key     key
+	call    string // as in the program, for messages
+	setting setting
+}
+
+// Name names the list or var. Every definition needs a name, of 1 to 128 bytes,
+// in its tag or here.
+func Name(name string) Option { return textOption(keyName, "Name", name) }
+
+// Table names the table, as in SQL: flights, public.flights, "Odd Name".
+func Table(name string) Option { return textOption(keyTable, "Table", name) }
+
+// Where chooses the rows of a list, or the row of a var, by a condition in SQL
+// over the columns of the row. It is passed to Postgres as it is: it must not
+// hold text that comes from a peer.
+func Where(condition string) Option { return textOption(keyWhere, "Where", condition) }
+
+// Order is the order of a list, in the grammar of [ParseOrder].
+func Order(terms string) Option { return textOption(keyOrder, "Order", terms) }
+
+// PageSize is the number of rows on a page when a subscriber asks for none;
+// MaxPageSize when not given.
+func PageSize(rows int) Option { return sizeOption(keyPageSize, "PageSize", rows) }
+
+// MaxPageSize is the most rows that a page may have; 100 when not given.
+func MaxPageSize(rows int) Option { return sizeOption(keyMaxPageSize, "MaxPageSize", rows) }
+
+// PrimaryKey names the key columns, as in SQL, in place of the fields tagged pk.
+func PrimaryKey(columns ...string) Option { return textsOption(keyPK, "PrimaryKey", "", columns) }
+
+// Select makes a var the value of one column, named as in SQL, of the one row
+// that Table and Where choose.
+func Select(column string) Option { return textOption(keySelect, "Select", column) }
+
+// Query makes a var the result of a query. tables are those whose changes
+// change the result, as in SQL; there is at least one. The query has one row
+// and one column, or, when T is a struct with db tags, one row and columns with
+// those names. Like Where it is part of the program.
+func Query(sql string, tables ...string) Option { return textsOption(keyQuery, "Query", sql, tables) }
+
+func textOption(k key, name, text string) Option {
+	return Option{key: k, call: fmt.Sprintf("%s(%q)", name, text), setting: setting{text: text}}
+}
+
+func sizeOption(k key, name string, n int) Option {
+	return Option{key: k, call: fmt.Sprintf("%s(%d)", name, n), setting: setting{number: n}}
+}
+
+func textsOption(k key, name, text string, texts []string) Option {
+	args := make([]string, 0, 1+len(texts))
+	if text != "" || k == keyQuery {
+		args = append(args, strconv.Quote(text))
+	}
+	for _, s := range texts {
+		args = append(args, strconv.Quote(s))
+	}
+	call := fmt.Sprintf("%s(%s)", name, strings.Join(args, ", "))
+	return Option{key: k, call: call, setting: setting{text: text, texts: slices.Clone(texts)}}
+}
+
+// apply puts the options over the settings of the tag. allowed are the keys
+// that the kind of definition takes; kind is its name in messages.
+func (p *plan) apply(opts []Option, kind string, allowed ...key) {
+	seen := map[key]bool{}
+	for _, o := range opts {
+		at := place{structName: p.src.structName, option: o.call}
+		switch {
+		case o.key == "":
+			p.src.fail("", at, "an option without content")
+			continue
+		case !slices.Contains(allowed, o.key):
+			p.src.fail(o.key, at, "misplaced option: a %s does not take it", kind)
+			continue
+		case seen[o.key]:
+			p.src.fail(o.key, at, "repeated option")
+			continue
+		}
+		seen[o.key] = true
+		o.setting.at = at
+		p.src.places[o.key] = at
+		p.settings[o.key] = o.setting
+		p.checkOption(o)
+	}
+}
+
+// checkOption refuses what the tags cannot express either.
+func (p *plan) checkOption(o Option) {
+	s := o.setting
+	at := p.src.places[o.key]
+	switch o.key {
+	case keyPageSize, keyMaxPageSize:
+		if s.number < 1 {
+			p.src.fail(o.key, at, "%d is less than 1", s.number)
+			delete(p.settings, o.key)
+		}
+	case keyPK:
+		if len(s.texts) == 0 {
+			p.src.fail(o.key, at, "no columns")
+		}
+	default:
+		if strings.TrimSpace(s.text) == "" {
+			p.src.fail(o.key, at, "empty")
+			delete(p.settings, o.key)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package binding
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// splitOutside divides text at sep where it stands outside of single and
+// double quotes, and trims the parts. A doubled quote needs no care: it closes
+// and opens again.
+func splitOutside(text string, sep byte) ([]string, error) {
+	var parts []string
+	var quote byte
+	start := 0
+	for i := range len(text) {
+		c := text[i]
+		switch {
+		case quote != 0:
+			if c == quote {
+				quote = 0
+			}
+		case c == '\'' || c == '"':
+			quote = c
+		case c == sep:
+			parts = append(parts, strings.TrimSpace(text[start:i]))
+			start = i + 1
+		}
+	}
+	if quote != 0 {
+		return nil, fmt.Errorf("the quote %c is not closed", quote)
+	}
+	return append(parts, strings.TrimSpace(text[start:])), nil
+}
+
+// splitTag divides a socksync tag into its entries. One semicolon may end it.
+func splitTag(tag string) ([]string, error) {
+	parts, err := splitOutside(tag, ';')
+	if n := len(parts); n > 1 && parts[n-1] == "" {
+		parts = parts[:n-1]
+	}
+	return parts, err
+}
+
+// structKeys are the keys of the blank field's tag.
+func structKeys() []key {
+	return []key{keyTable, keyList, keyVar, keyWhere, keyOrder, keyPageSize, keyMaxPageSize}
+}
+
+// setting is what a tag or an option says about one key.
+type setting struct {
+	text   string   // empty where the key takes a number
+	texts  []string // tables of a query, columns of a key
+	number int
+	at     place
+}
+
+// settings is everything that is said, at most once for each key.
+type settings map[key]setting
+
+// parseStructTag reads the tag of the blank field.
+func parseStructTag(tag string, at place, src *source) settings {
+	found := settings{}
+	entries, err := splitTag(tag)
+	if err != nil {
+		src.fail("", at, "%v", err)
+		src.unusable = true // whatever else is missing may stand in that tag
+		return found
+	}
+	for _, entry := range entries {
+		name, value, hasValue := strings.Cut(entry, "=")
+		k, value := key(strings.TrimSpace(name)), strings.TrimSpace(value)
+		if problem := checkEntry(k, value, hasValue, found); problem != "" {
+			src.fail(k, at, "%s", problem)
+			continue
+		}
+		s := setting{text: value, at: at}
+		if k == keyPageSize || k == keyMaxPageSize {
+			s = setting{number: parseSize(k, value, at, src), at: at}
+		}
+		found[k] = s
+	}
+	checkTogether(found, at, src)
+	return found
+}
+
+// checkEntry says what is wrong with one entry, or nothing.
+func checkEntry(k key, value string, hasValue bool, found settings) string {
+	_, repeated := found[k]
+	switch {
+	case k == "" && !hasValue:
+		return "an empty entry"
+	case k == keyPK:
+		return "misplaced key pk: it belongs on a field that is a column"
+	case !slices.Contains(structKeys(), k):
+		return fmt.Sprintf("unknown key %q", string(k))
+	case repeated:
+		return fmt.Sprintf("repeated key %s", k)
+	case value == "":
+		return fmt.Sprintf("key %s has no value", k)
+	}
+	return ""
+}
+
+// checkTogether refuses keys that exclude each other.
+func checkTogether(found settings, at place, src *source) {
+	if _, isVar := found[keyVar]; !isVar {
+		return
+	}
+	for _, k := range []key{keyList, keyOrder, keyPageSize, keyMaxPageSize} {
+		if _, ok := found[k]; ok {
+			src.fail(k, at, "misplaced key %s: a struct with var is one row", k)
+		}
+	}
+}
+
+// parseSize reads a number of rows; it is at least 1.
+func parseSize(k key, value string, at place, src *source) int {
+	n, err := strconv.Atoi(value)
+	switch {
+	case errors.Is(err, strconv.ErrRange):
+		src.fail(k, at, "%s: %s is out of range", k, value)
+		return 0
+	case err != nil:
+		src.fail(k, at, "%s: %q is not a number", k, value)
+		return 0
+	case n < 1:
+		src.fail(k, at, "%s: %d is less than 1", k, n)
+		return 0
+	}
+	return n
+}
+
+// parseFieldTag reads the socksync tag of a field; pk is all that there is.
+func parseFieldTag(tag string, at place, src *source) (pk bool) {
+	entries, err := splitTag(tag)
+	if err != nil {
+		src.fail(keyPK, at, "%v", err)
+		return false
+	}
+	for _, entry := range entries {
+		name, _, hasValue := strings.Cut(entry, "=")
+		k := key(strings.TrimSpace(name))
+		switch {
+		case entry == "":
+			src.fail(keyPK, at, "an empty entry")
+		case slices.Contains(structKeys(), k):
+			src.fail(k, at, "misplaced key %s: it belongs on the blank field _ struct{}", k)
+		case k != keyPK:
+			src.fail(keyPK, at, "unknown key %q", string(k))
+		case hasValue:
+			src.fail(keyPK, at, "key pk takes no value")
+		case pk:
+			src.fail(keyPK, at, "repeated key pk")
+		}
+		pk = pk || k == keyPK
+	}
+	return pk
+}
+
+// checkTagText finds what [reflect.StructTag] passes over in silence: text that
+// is not key:"value", and repeated keys of which only the first counts.
+func checkTagText(tag reflect.StructTag, at place, src *source) {
+	seen := map[string]bool{}
+	for rest := strings.TrimLeft(string(tag), " "); rest != ""; rest = strings.TrimLeft(rest, " ") {
+		name, after, found := strings.Cut(rest, `:"`)
+		quoted, err := strconv.QuotedPrefix(`"` + after)
+		if !found || err != nil || name == "" || strings.ContainsAny(name, " :\"\t") {
+			src.fail("", at, `malformed tag at %q: want key:"value"`, rest)
+			return
+		}
+		if seen[name] && (name == "db" || name == "json" || name == "socksync") {
+			src.fail("", at, "repeated tag key %s", name)
+		}
+		seen[name] = true
+		rest = after[len(quoted)-1:]
+	}
+}

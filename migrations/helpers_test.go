@@ -1,0 +1,125 @@
+package migrations_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/stretchr/testify/require"
+
+	"github.com/socksync/socksync/internal/pgtest"
+	"github.com/socksync/socksync/migrations"
+)
+
+func TestMain(m *testing.M) { pgtest.Main(m) }
+
+// executor is a pool, a connection or a transaction.
+type executor interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+// exec runs statements, any number of them.
+func exec(t testing.TB, pool *pgxpool.Pool, sql string) {
+	t.Helper()
+	_, err := pool.Exec(t.Context(), sql)
+	require.NoError(t, err, sql)
+}
+
+// column returns the first column of a query's rows.
+func column[T any](t testing.TB, db executor, sql string, args ...any) []T {
+	t.Helper()
+	rows, err := db.Query(t.Context(), sql, args...)
+	require.NoError(t, err, sql)
+	values, err := pgx.CollectRows(rows, pgx.RowTo[T])
+	require.NoError(t, err, sql)
+	return values
+}
+
+// value returns what a query gives, of one row and one column.
+func value[T any](t testing.TB, db executor, sql string, args ...any) T {
+	t.Helper()
+	var v T
+	require.NoError(t, db.QueryRow(t.Context(), sql, args...).Scan(&v), sql)
+	return v
+}
+
+// migrated returns a database with the schema, in which triggers log.
+func migrated(t testing.TB, opts ...pgtest.Option) *pgxpool.Pool {
+	t.Helper()
+	pool := pgtest.New(t, opts...)
+	require.NoError(t, migrations.Up(t.Context(), pool))
+	raiseLimit(t, pool)
+	return pool
+}
+
+// raiseLimit does what a live feed does, so that triggers log.
+func raiseLimit(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	exec(t, pool, "select socksync.bell_set(0, 0, pg_snapshot_xmax(pg_current_snapshot())::text::bigint + 1000000)")
+}
+
+// install installs, and requires that Status agrees.
+func install(t testing.TB, pool *pgxpool.Pool, tables ...migrations.Table) {
+	t.Helper()
+	require.NoError(t, migrations.Install(t.Context(), pool, tables))
+	require.NoError(t, status(t, pool, tables...).Err())
+}
+
+func status(t testing.TB, pool *pgxpool.Pool, tables ...migrations.Table) *migrations.SchemaStatus {
+	t.Helper()
+	s, err := migrations.Status(t.Context(), pool, tables)
+	require.NoError(t, err)
+	return s
+}
+
+func table(name string, key ...string) migrations.Table {
+	return migrations.Table{Name: name, Key: key}
+}
+
+// entry is a row of the log as socksync.changes gives it.
+type entry struct {
+	Table string // the root of a partition
+	Keys  []string
+}
+
+// logged returns everything in the log.
+func logged(t testing.TB, db executor) []entry {
+	t.Helper()
+	rows, err := db.Query(t.Context(), `select coalesce(pg_partition_root(relation), relation)::regclass::text, keys
+		from socksync.changes(0, '{}')`)
+	require.NoError(t, err)
+	entries, err := pgx.CollectRows(rows, pgx.RowToStructByPos[entry])
+	require.NoError(t, err)
+	return entries
+}
+
+// loggedKeys returns the keys of one table that are in the log, each once; all is true when everything changed.
+func loggedKeys(t testing.TB, db executor, name string, width int) (keys map[string]bool, all bool) {
+	t.Helper()
+	keys = make(map[string]bool)
+	for _, e := range logged(t, db) {
+		if e.Table != name {
+			continue
+		}
+		if e.Keys == nil {
+			all = true
+		}
+		require.Zero(t, len(e.Keys)%width, "%v", e.Keys)
+		for i := 0; i < len(e.Keys); i += width {
+			keys[fmt.Sprintf("%q", e.Keys[i:i+width])] = true
+		}
+	}
+	return keys, all
+}
+
+// reopen returns a pool with another configuration.
+func reopen(t testing.TB, config *pgxpool.Config) *pgxpool.Pool {
+	t.Helper()
+	pool, err := pgxpool.NewWithConfig(t.Context(), config)
+	require.NoError(t, err)
+	t.Cleanup(pool.Close)
+	return pool
+}
