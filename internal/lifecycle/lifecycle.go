@@ -37,7 +37,8 @@ type run struct {
 // Start runs check and returns its error, or else leaves work running in the background. Work returns when its context
 // ends, or earlier when it cannot go on, and only after everything that it started has ended. A nil check passes.
 //
-// The context of both ends with ctx, or with Stop, and with the same cause.
+// The context of both ends with ctx, or with Stop, and with the same cause. If it ends while check runs and check passes
+// all the same, work still runs, so that it can let go of what check took; Start then returns the cause, after work.
 func (s *Service) Start(ctx context.Context, check, work func(context.Context) error) error {
 	r, runCtx, mine := s.begin(ctx)
 	if mine {
@@ -69,11 +70,12 @@ func (r *run) execute(ctx context.Context, check, work func(context.Context) err
 	if check != nil {
 		r.err = check(ctx)
 	}
-	if r.err == nil && ctx.Err() != nil {
-		r.err = context.Cause(ctx) // stopped during the check
-	}
 	if r.err != nil {
 		r.end(r.err)
+		return
+	}
+	if r.err = context.Cause(ctx); r.err != nil { // stopped during the check
+		r.end(work(ctx))
 		return
 	}
 	go func() { r.end(work(ctx)) }()

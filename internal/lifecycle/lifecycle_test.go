@@ -126,12 +126,24 @@ func TestStopDuringTheCheck(t *testing.T) {
 		} {
 			var s lifecycle.Service
 			got := make(chan error, 1)
-			go func() { got <- s.Start(t.Context(), check, func(context.Context) error { panic("work after Stop") }) }()
+			worked := false
+			work := func(ctx context.Context) error { worked = true; return untilDone(ctx) }
+			passes := check(stopped(t)) == nil
+			go func() { got <- s.Start(t.Context(), check, work) }()
 			synctest.Wait()
 			require.NoError(t, s.Stop(t.Context()))
 			require.ErrorIs(t, <-got, lifecycle.ErrStopped)
+			require.ErrorIs(t, s.Err(), lifecycle.ErrStopped)
+			require.Equal(t, passes, worked, "work lets go of what a check took that passed, and of nothing else")
 		}
 	})
+}
+
+// stopped returns a context that has ended.
+func stopped(t *testing.T) context.Context {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	return ctx
 }
 
 // Ten goroutines start and stop at will. At most one run works at any time, and none does after its Stop returned and

@@ -1,6 +1,7 @@
 package wsconn
 
 import (
+	"bufio"
 	"context"
 	"io"
 	"net"
@@ -16,71 +17,90 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+// A change as the benchmarks send it: three messages of a size to
+// each of 200 connections.
+const (
+	benchPeers    = 200
+	benchMessages = 3
+)
+
 // receiver is a client that counts whole messages of a known size off.
 func receiver(nc net.Conn, size int, got *sync.WaitGroup) {
 	buf := make([]byte, headerSize(size)+size)
+	r := bufio.NewReaderSize(nc, 8<<10)
 	for {
-		if _, err := io.ReadFull(nc, buf); err != nil {
+		if _, err := io.ReadFull(r, buf); err != nil {
 			return
 		}
 		got.Done()
 	}
 }
 
-// BenchmarkBroadcast is a change, three shared messages, to 200 connections, until all have it. The
-// library writing the same is there to compare with.
+// BenchmarkBroadcast is a change, until all connections have it.
 func BenchmarkBroadcast(b *testing.B) {
-	const peers = 200
 	for _, size := range []int{200, 2000, 20_000} {
-		payload := make([]byte, size)
-		b.Run("wsconn/"+strconv.Itoa(size), func(b *testing.B) {
-			var got sync.WaitGroup
-			conns, boxes := make([]*Conn, peers), make([]*outbox, peers)
-			for i := range conns {
-				boxes[i] = new(outbox)
-				url, accepted := serve(b, &Config{Next: boxes[i].next})
-				go receiver(rawDial(b, url), size, &got)
-				conns[i] = <-accepted
-				b.Cleanup(conns[i].CloseNow)
-			}
-			b.SetBytes(int64(peers * size))
-			b.ReportAllocs()
-			defer cpu(b)()
-			for b.Loop() {
-				got.Add(peers)
-				for i, c := range conns {
-					boxes[i].put(payload)
-					c.Flush()
+		b.Run(strconv.Itoa(size), func(b *testing.B) { broadcast(b, make([]byte, size)) })
+	}
+}
+
+func broadcast(b *testing.B, payload []byte) {
+	var got sync.WaitGroup
+	conns, boxes := make([]*Conn, benchPeers), make([]outbox, benchPeers)
+	for i := range conns {
+		url, accepted := serve(b, &Config{Next: boxes[i].next})
+		go receiver(rawDial(b, url), len(payload), &got)
+		conns[i] = <-accepted
+		b.Cleanup(conns[i].CloseNow)
+	}
+	b.SetBytes(int64(benchPeers * benchMessages * len(payload)))
+	b.ReportAllocs()
+	defer cpu(b)()
+	for b.Loop() {
+		got.Add(benchPeers * benchMessages)
+		for i, c := range conns {
+			boxes[i].put(payload, payload, payload)
+			c.Flush()
+		}
+		got.Wait()
+	}
+}
+
+// BenchmarkBroadcastByLibrary is the same written by the library alone, to
+// compare with.
+func BenchmarkBroadcastByLibrary(b *testing.B) {
+	for _, size := range []int{200, 2000, 20_000} {
+		b.Run(strconv.Itoa(size), func(b *testing.B) { broadcastByLibrary(b, make([]byte, size)) })
+	}
+}
+
+func broadcastByLibrary(b *testing.B, payload []byte) {
+	var got sync.WaitGroup
+	accepted := make(chan *websocket.Conn, 1)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if ws, err := websocket.Accept(w, r, nil); err == nil {
+			accepted <- ws
+		}
+	}))
+	b.Cleanup(s.Close)
+	conns := make([]*websocket.Conn, benchPeers)
+	for i := range conns {
+		go receiver(rawDial(b, s.URL), len(payload), &got)
+		conns[i] = <-accepted
+		b.Cleanup(func() { _ = conns[i].CloseNow() })
+	}
+	b.SetBytes(int64(benchPeers * benchMessages * len(payload)))
+	b.ReportAllocs()
+	defer cpu(b)()
+	for b.Loop() {
+		got.Add(benchPeers * benchMessages)
+		for _, c := range conns {
+			go func() {
+				for range benchMessages {
+					_ = c.Write(context.Background(), websocket.MessageText, payload)
 				}
-				got.Wait()
-			}
-		})
-		b.Run("library/"+strconv.Itoa(size), func(b *testing.B) {
-			var got sync.WaitGroup
-			accepted := make(chan *websocket.Conn, 1)
-			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if ws, err := websocket.Accept(w, r, nil); err == nil {
-					accepted <- ws
-				}
-			}))
-			b.Cleanup(s.Close)
-			conns := make([]*websocket.Conn, peers)
-			for i := range conns {
-				go receiver(rawDial(b, s.URL), size, &got)
-				conns[i] = <-accepted
-				b.Cleanup(func() { _ = conns[i].CloseNow() })
-			}
-			b.SetBytes(int64(peers * size))
-			b.ReportAllocs()
-			defer cpu(b)()
-			for b.Loop() {
-				got.Add(peers)
-				for _, c := range conns {
-					go func() { _ = c.Write(context.Background(), websocket.MessageText, payload) }()
-				}
-				got.Wait()
-			}
-		})
+			}()
+		}
+		got.Wait()
 	}
 }
 

@@ -70,6 +70,28 @@ func TestCloseByPeer(t *testing.T) {
 	require.Equal(t, err, again)
 }
 
+// A peer that closes and does not take what is being written to it does not hold
+// the connection.
+func TestCloseByPeerDuringWrite(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out outbox
+		c, far := pipe(t, &Config{Next: out.next}, nil)
+		end := readAll(c)
+		out.put([]byte("never read"))
+		c.Flush()
+		synctest.Wait()
+		start := time.Now()
+		_, err := far.Write(frame{closing, closePayload(1001, "tab closed")}.client())
+		require.NoError(t, err)
+		err = <-end
+		var ce *CloseError
+		require.ErrorAs(t, err, &ce)
+		require.Equal(t, CloseError{Code: 1001, Reason: "tab closed", Remote: true}, *ce)
+		require.Equal(t, DefaultCloseTimeout, time.Since(start))
+	})
+}
+
 func TestCloseByPeerWithoutCode(t *testing.T) {
 	t.Parallel()
 	u, conns := serve(t, nil)
@@ -147,12 +169,36 @@ func TestCloseAfterFlush(t *testing.T) {
 	}
 }
 
+// A close frame ends a stream of messages that would never end by itself.
+func TestNothingAfterCloseFrame(t *testing.T) {
+	t.Parallel()
+	url, conns := serve(t, &Config{Next: func(buf [][]byte) [][]byte {
+		return append(buf, []byte("more"))
+	}})
+	nc := rawDial(t, url)
+	c := <-conns
+	end := readAll(c)
+	c.Flush()
+	f, err := readFrame(nc)
+	require.NoError(t, err)
+	require.NoError(t, c.Close(4010, ""))
+	for f.first != closing {
+		f, err = readFrame(nc)
+		require.NoError(t, err)
+	}
+	_, err = nc.Write(frame{closing, f.payload}.client())
+	require.NoError(t, err)
+	_, err = readFrame(nc)
+	require.ErrorIs(t, err, io.EOF)
+	require.Equal(t, 4010, CloseStatus(<-end))
+}
+
 // Close lets a message that is being written end, and does not wait for it.
 func TestCloseDuringWrite(t *testing.T) {
 	t.Parallel()
 	var out outbox
 	c, far := pipe(t, &Config{Next: out.next}, nil)
-	end := readAll(c)
+	end := readOne(c) // not what crosses the close frame
 	big := []byte(strings.Repeat("0123456789abcdef", 4096))
 	out.put(big)
 	c.Flush()

@@ -161,17 +161,13 @@ func (c *Conn) recycle() {
 // end brings the connection to its end and returns why it ended. err is what the
 // library said, nil if this end is closing.
 func (c *Conn) end(err error) error {
-	remote := websocket.CloseStatus(err) != -1
-	lost := c.link.readErr != nil && !remote
 	cause := c.settle(err)
-	switch {
-	case lost:
+	if c.link.readErr != nil {
 		c.link.fail(cause)
-	case remote:
-		_ = c.ws.CloseNow()
-	default:
-		// Discards what the peer sends until its close frame. The frame that the
-		// library would send does not get past the link, which has its own.
+	} else {
+		// Discards what the peer sends until its close frame, unless that has come.
+		// The frame that the library would send does not get past the link, which
+		// has its own.
 		_ = c.ws.Close(websocket.StatusNormalClosure, "")
 	}
 	c.link.wait()

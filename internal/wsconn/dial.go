@@ -60,7 +60,7 @@ func (u *upgrader) RoundTrip(req *http.Request) (*http.Response, error) {
 	trace := &httptrace.ClientTrace{GotConn: used.set}
 	resp, err := base.RoundTrip(req.WithContext(httptrace.WithClientTrace(req.Context(), trace)))
 	if err != nil || resp.StatusCode != http.StatusSwitchingProtocols {
-		return resp, err //nolint:wrapcheck // passed through
+		return resp, err
 	}
 	body, ok := resp.Body.(io.ReadWriteCloser)
 	nc, isConn := resp.Body.(net.Conn)

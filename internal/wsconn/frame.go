@@ -50,10 +50,10 @@ func appendHeader(dst []byte, op byte, size int, key maskKey) []byte {
 		dst = append(dst, masked|byte(size)) //nolint:gosec // at most 125
 	case size <= math.MaxUint16:
 		dst = append(dst, masked|126)
-		dst = binary.BigEndian.AppendUint16(dst, uint16(size)) //nolint:gosec // checked
+		dst = binary.BigEndian.AppendUint16(dst, uint16(size))
 	default:
 		dst = append(dst, masked|127)
-		dst = binary.BigEndian.AppendUint64(dst, uint64(size)) //nolint:gosec // a length
+		dst = binary.BigEndian.AppendUint64(dst, uint64(size))
 	}
 	if key != nil {
 		dst = append(dst, key[:]...)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,6 +98,16 @@ func readAll(c *Conn) <-chan error {
 				return
 			}
 		}
+	}()
+	return end
+}
+
+// readOne reads one message; the channel then has the error, or nil.
+func readOne(c *Conn) <-chan error {
+	end := make(chan error, 1)
+	go func() {
+		_, err := c.Read()
+		end <- err
 	}()
 	return end
 }
@@ -230,7 +241,7 @@ func (f frame) client() []byte {
 	b := f.server()
 	b[1] |= 0x80
 	n := len(b) - len(f.payload)
-	out := append(b[:n:n], key[:]...)
+	out := slices.Concat(b[:n], key[:])
 	for i, c := range f.payload {
 		out = append(out, c^key[i%4])
 	}

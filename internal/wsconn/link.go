@@ -40,8 +40,8 @@ type link struct {
 	// Owned by the goroutine that reads.
 	readErr error // the socket's
 
-	reading atomic.Bool // a read is waiting for the socket
-	heard   atomic.Bool // a read began or brought bytes since the last ping
+	reading atomic.Bool // a read waits for the socket
+	heard   atomic.Bool // a read began since the last ping, so the one before ended
 
 	// Goroutines of this connection. Counted up only under mu and before shut or
 	// released, waited for only after.
@@ -76,7 +76,6 @@ func (l *link) Read(p []byte) (int, error) {
 	l.reading.Store(true)
 	n, err := l.in.Read(p)
 	l.reading.Store(false)
-	l.heard.Store(true)
 	if err != nil {
 		l.readErr = err
 	}

@@ -175,9 +175,9 @@ func TestReadReusesBuffer(t *testing.T) {
 func TestPeerVanishes(t *testing.T) {
 	t.Parallel()
 	for name, leave := range map[string]func(*net.TCPConn) error{
-		"reset":                    func(nc *net.TCPConn) error { return abort(nc) },
+		"reset":                    abort,
 		"end without close frame":  func(nc *net.TCPConn) error { return nc.Close() },
-		"in the middle of a frame": func(nc *net.TCPConn) error { return halfFrame(nc) },
+		"in the middle of a frame": halfFrame,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -207,6 +207,18 @@ func halfFrame(nc *net.TCPConn) error {
 		return err
 	}
 	return nc.Close()
+}
+
+// A control frame that never ends is not waited for, with or without a wheel.
+func TestUnfinishedControlFrame(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, far := pipe(t, nil, nil)
+		end := readAll(c)
+		_, err := far.Write(frame{pinging, []byte("x")}.client()[:6])
+		require.NoError(t, err)
+		require.Equal(t, StatusAbnormal, CloseStatus(<-end))
+	})
 }
 
 // A peer that sends pings and reads nothing neither blocks the reader nor costs

@@ -25,8 +25,8 @@ func startWheel(t testing.TB, interval time.Duration) *Wheel {
 func (w *Wheel) size() (n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	for _, s := range w.slots {
-		n += len(s)
+	for i := range w.slots {
+		n += len(w.slots[i])
 	}
 	return n
 }
@@ -155,8 +155,8 @@ func TestWheelSpreadsAndForgets(t *testing.T) {
 		links[i] = &link{}
 		w.add(links[i])
 	}
-	for _, s := range w.slots {
-		require.LessOrEqual(t, len(s), 11)
+	for i := range w.slots {
+		require.LessOrEqual(t, len(w.slots[i]), 11)
 	}
 	for i, l := range links {
 		if i%3 != 0 {

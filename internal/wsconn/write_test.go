@@ -98,7 +98,8 @@ func TestFramesNeverInterleave(t *testing.T) {
 			var noise, work sync.WaitGroup
 			for range 2 {
 				noise.Go(func() {
-					for receiver.Ping(ctx) == nil {
+					for ctx.Err() == nil {
+						_ = receiver.Ping(ctx)
 					}
 				})
 			}
@@ -151,33 +152,40 @@ func TestNoWakeUpIsLost(t *testing.T) {
 	}
 }
 
-// Next is called by one goroutine at a time, again until it has nothing.
+// Next is called by one goroutine at a time, again until it has nothing, and then
+// not before the next Flush.
 func TestNextUntilNothing(t *testing.T) {
 	t.Parallel()
-	var mu sync.Mutex
-	left, calls := 5, 0
-	c, ws := pair(t, &Config{Next: func(buf [][]byte) [][]byte {
-		if !mu.TryLock() {
-			panic("two calls at once")
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		left, calls := 5, 0
+		c, ws := pipePair(t, &Config{Next: func(buf [][]byte) [][]byte {
+			if !mu.TryLock() {
+				panic("two calls at once")
+			}
+			defer mu.Unlock()
+			calls++
+			if left == 0 {
+				return buf
+			}
+			left--
+			return append(buf, []byte(strconv.Itoa(left)))
+		}}, nil, nil)
+		end := readAll(c)
+		c.Flush()
+		for want := 4; want >= 0; want-- {
+			_, msg, err := ws.Read(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, strconv.Itoa(want), string(msg))
 		}
-		defer mu.Unlock()
-		calls++
-		if left == 0 {
-			return buf
-		}
-		left--
-		return append(buf, []byte(strconv.Itoa(left)))
-	}})
-	c.Flush()
-	for want := 4; want >= 0; want-- {
-		_, msg, err := ws.Read(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, strconv.Itoa(want), string(msg))
-	}
-	finish(c)
-	mu.Lock()
-	defer mu.Unlock()
-	require.Equal(t, 6, calls)
+		synctest.Wait()
+		require.Equal(t, 6, calls)
+		c.Flush()
+		synctest.Wait()
+		require.Equal(t, 7, calls)
+		c.CloseNow()
+		<-end
+	})
 }
 
 // Sizes around every change of the header's form, of the inline copy and of the
@@ -362,6 +370,37 @@ func TestStalledInHugeFrame(t *testing.T) {
 	require.Equal(t, StatusTooSlow, CloseStatus(<-end))
 	_, err := io.Copy(io.Discard, nc)
 	_ = err // the end or a reset
+}
+
+// Where frames are copied, by TLS and by clients, a stall ends the connection too.
+func TestStallOfCopiedFrames(t *testing.T) {
+	t.Parallel()
+	endless := &Config{StallTimeout: 100 * time.Millisecond, Next: func(buf [][]byte) [][]byte {
+		return append(buf, make([]byte, 100_000))
+	}}
+	t.Run("TLS", func(t *testing.T) {
+		t.Parallel()
+		url, conns := serve(t, endless, narrow, func(ts *httptest.Server) {
+			ts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		})
+		nc, err := tls.Dial("tcp", url[len("https://"):], &tls.Config{InsecureSkipVerify: true})
+		require.NoError(t, err)
+		defer func() { _ = nc.Close() }()
+		handshake(t, nc)
+		c := <-conns
+		c.Flush()
+		require.Equal(t, StatusTooSlow, CloseStatus(<-readAll(c)))
+	})
+	t.Run("client", func(t *testing.T) {
+		t.Parallel()
+		url, conns := serve(t, nil)
+		c, err := Dial(t.Context(), url, endless)
+		require.NoError(t, err)
+		server := <-conns // does not read
+		c.Flush()
+		require.Equal(t, StatusTooSlow, CloseStatus(<-readAll(c)))
+		finish(server)
+	})
 }
 
 // The kernel takes a write in pieces when its buffer is small and the reader is
