@@ -1,0 +1,466 @@
+package peer
+
+import (
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/socksync/socksync/memory"
+	"github.com/socksync/socksync/protocol"
+	"github.com/stretchr/testify/require"
+)
+
+// scene is one vector being played: a tested peer and a tester.
+type scene struct {
+	t      *testing.T
+	peer   *running
+	tester *raw
+
+	vars    map[string]*memory.Var[json.RawMessage]
+	lists   map[string]*memory.List[json.RawMessage]
+	release sync.Map // key of a slow call to its channel
+	remote  map[key]Remote
+	calls   map[string]*outgoing
+
+	mu    sync.Mutex
+	told  []told
+	got   []json.RawMessage // since the last expect
+	names map[string]string // what placeholders stand for
+}
+
+type outgoing struct {
+	call   *call
+	ctx    context.Context
+	cancel context.CancelFunc
+}
+
+func newScene(t *testing.T, v *vector, connect func(testing.TB, *running) *raw) *scene {
+	s := &scene{
+		t:      t,
+		vars:   make(map[string]*memory.Var[json.RawMessage]),
+		lists:  make(map[string]*memory.List[json.RawMessage]),
+		remote: make(map[key]Remote),
+		calls:  make(map[string]*outgoing),
+		names:  make(map[string]string),
+	}
+	limits := Limits{MessageBytes: v.Setup.Limits.MessageBytes, Calls: v.Setup.Limits.Calls}
+	if n := v.Setup.Limits.Subscriptions; n > 0 {
+		limits.Subscriptions = n + 1
+	}
+	s.peer = newRunning(&Config{Registry: s.registry(v), Limits: limits, OnError: s.onError})
+	for _, f := range v.Setup.Follows {
+		s.follow(f)
+	}
+	s.tester = connect(t, s.peer)
+	return s
+}
+
+func (s *scene) onError(e *protocol.Error, _ bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.told = append(s.told, told{e.Code, e.Message})
+}
+
+func (s *scene) registry(v *vector) *Registry {
+	r := new(Registry)
+	add := func(item Item) { require.NoError(s.t, r.Add(item)) }
+	add(memory.NewVar("fence", 0))
+	for _, d := range v.Setup.Vars {
+		s.vars[d.Name] = memory.NewVar(d.Name, d.Value)
+		add(s.vars[d.Name])
+	}
+	for _, d := range v.Setup.Lists {
+		l := memory.NewList[json.RawMessage](d.Name, &memory.ListOptions{MaxPageSize: d.MaxPageSize})
+		require.NoError(s.t, l.Replace(d.Items))
+		s.lists[d.Name] = l
+		add(l)
+	}
+	for _, name := range v.Setup.Functions {
+		add(memory.NewFunc(name, map[string]func(context.Context, json.RawMessage) (json.RawMessage, error){
+			"echo":    func(_ context.Context, args json.RawMessage) (json.RawMessage, error) { return args, nil },
+			"pong":    func(context.Context, json.RawMessage) (json.RawMessage, error) { return json.RawMessage(`"pong"`), nil },
+			"nothing": func(context.Context, json.RawMessage) (json.RawMessage, error) { return nil, nil },
+			"fail":    func(context.Context, json.RawMessage) (json.RawMessage, error) { return nil, errors.New("it failed") },
+			"slow":    s.slow,
+		}[name]))
+	}
+	return r
+}
+
+func (s *scene) slow(ctx context.Context, args json.RawMessage) (json.RawMessage, error) {
+	var a struct{ Key string }
+	if err := json.Unmarshal(args, &a); err != nil {
+		return nil, err
+	}
+	select {
+	case <-s.gate(a.Key):
+		return args, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+func (s *scene) gate(name string) chan struct{} {
+	c, _ := s.release.LoadOrStore(name, make(chan struct{}))
+	return c.(chan struct{})
+}
+
+func (s *scene) play(script []step) {
+	for i := range script {
+		s.t.Logf("step %d", i)
+		if st := &script[i]; st.Close != 0 {
+			s.closed(st.Close)
+			return
+		} else {
+			s.step(st)
+		}
+	}
+	s.fence()
+	require.Empty(s.t, s.got, "messages that nobody expects")
+	s.tester.close(s.peer)
+	require.Empty(s.t, s.got)
+}
+
+func (s *scene) step(st *step) {
+	switch {
+	case st.Do != nil:
+		s.fence() // what was sent before has its effect first
+		s.do(st.Do)
+	case st.Expect != nil || st.Or != nil:
+		s.expect(append([][]json.RawMessage{st.Expect}, st.Or...))
+	case st.Holds != nil:
+		s.fence()
+		s.eventually(func() bool { return s.holds(st.Holds) }, "holds")
+	case st.Result != nil:
+		s.result(st.Result)
+	case st.Reported != nil:
+		s.fence()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		require.Equal(s.t, st.Reported, s.told)
+		s.told = nil
+	default:
+		s.send(st)
+	}
+}
+
+func (s *scene) send(st *step) {
+	var data []byte
+	switch {
+	case st.Send != nil:
+		data = s.replaced(st.Send)
+	case st.SendText != nil:
+		data = []byte(*st.SendText)
+	case st.SendHex != nil:
+		var err error
+		data, err = hex.DecodeString(*st.SendHex)
+		require.NoError(s.t, err)
+	case st.SendRepeat != nil:
+		r := st.SendRepeat
+		data = []byte(r.Before + strings.Repeat(r.Text, r.Times) + r.After)
+	default:
+		require.Fail(s.t, "unknown step")
+	}
+	kind := websocket.MessageText
+	if st.Binary {
+		kind = websocket.MessageBinary
+	}
+	if err := s.tester.ws.Write(s.t.Context(), kind, data); err != nil && st.SendRepeat == nil {
+		require.NoError(s.t, err)
+	}
+}
+
+// replaced puts in what placeholders stand for.
+func (s *scene) replaced(message json.RawMessage) []byte {
+	text := string(message)
+	for name, value := range s.names {
+		quoted, err := json.Marshal(value)
+		require.NoError(s.t, err)
+		text = strings.ReplaceAll(text, `"`+name+`"`, string(quoted))
+	}
+	return []byte(text)
+}
+
+// fence sends a fence and keeps what comes before its answer.
+func (s *scene) fence() {
+	s.tester.send(`{"func":"subscribe","type":"var","name":"fence"}`, `{"func":"get","type":"var","name":"fence"}`)
+	for !s.keep(s.tester.read()) {
+	}
+}
+
+// keep reports whether a message is the answer to a fence, and keeps it if not.
+func (s *scene) keep(message string) bool {
+	var head struct{ Func, Type, Name string }
+	require.NoError(s.t, json.Unmarshal([]byte(message), &head))
+	if head.Func == "set" && head.Type == "var" && head.Name == "fence" {
+		return true
+	}
+	s.got = append(s.got, json.RawMessage(message))
+	return false
+}
+
+// closed reads until the peer closes.
+func (s *scene) closed(code int) {
+	for {
+		_, data, err := s.tester.ws.Read(s.t.Context())
+		if err != nil {
+			require.Equal(s.t, websocket.StatusCode(code), websocket.CloseStatus(err), "%v", err)
+			break
+		}
+		s.keep(string(data))
+	}
+	require.Empty(s.t, s.got)
+	<-s.peer.ended
+}
+
+func (s *scene) eventually(ok func() bool, what string) {
+	s.t.Helper()
+	require.Eventually(s.t, ok, patient, time.Millisecond, what)
+}
+
+func (s *scene) do(op *operation) {
+	var err error
+	switch op.Op {
+	case "set_var":
+		err = s.vars[op.Name].Set(op.Value)
+	case "insert":
+		err = s.lists[op.Name].Insert(op.Index, op.Value)
+	case "set":
+		err = s.lists[op.Name].Set(op.Index, op.Value)
+	case "delete":
+		err = s.lists[op.Name].Delete(op.Index)
+	case "move":
+		err = s.lists[op.Name].Move(op.From, op.To)
+	case "release":
+		close(s.gate(op.Key))
+	case "cancel":
+		s.cancel(s.calls[op.Call])
+	default:
+		s.doRemote(op)
+	}
+	require.NoError(s.t, err)
+}
+
+func (s *scene) doRemote(op *operation) {
+	switch op.Op {
+	case "follow":
+		s.follow(*op)
+	case "unfollow":
+		if op.Type == protocol.TypeFunction {
+			s.peer.Unsubscribe(op.Name)
+			return
+		}
+		s.peer.Unfollow(s.remote[key{op.Type, op.Name}])
+	case "get":
+		l, _ := s.remote[key{protocol.TypeList, op.Name}].(*RemoteList)
+		ctx, cancel := context.WithCancel(s.t.Context())
+		cancel() // nobody waits
+		_, err := l.Get(ctx, op.Page, op.PageSize)
+		require.ErrorIs(s.t, err, context.Canceled)
+	case "call":
+		s.call(op)
+	default:
+		require.Fail(s.t, "unknown operation", op.Op)
+	}
+}
+
+func (s *scene) follow(op operation) {
+	k := key{op.Type, op.Name}
+	switch op.Type {
+	case protocol.TypeFunction:
+		require.NoError(s.t, s.peer.Subscribe(op.Name))
+		return
+	case protocol.TypeVar:
+		s.remote[k] = NewRemoteVar(op.Name, nil)
+	case protocol.TypeList:
+		s.remote[k] = NewRemoteList(op.Name, &ListOptions{Page: op.Page, PageSize: op.PageSize})
+	}
+	require.NoError(s.t, s.peer.Follow(s.remote[k]))
+}
+
+func (s *scene) call(op *operation) {
+	o := new(outgoing)
+	o.ctx, o.cancel = context.WithCancel(s.t.Context())
+	s.t.Cleanup(o.cancel)
+	var err error
+	o.call, err = s.peer.send(o.ctx, op.Name, op.Args)
+	require.NoError(s.t, err)
+	s.calls[op.As] = o
+}
+
+func (s *scene) cancel(o *outgoing) {
+	o.cancel()
+	_, err := s.peer.result(o.ctx, o.call)
+	require.ErrorIs(s.t, err, context.Canceled)
+}
+
+func (s *scene) result(want *outcome) {
+	value, err := s.peer.result(s.t.Context(), s.calls[want.Call].call)
+	if want.Error != 0 {
+		var e *protocol.Error
+		require.ErrorAs(s.t, err, &e)
+		require.Equal(s.t, want.Error, e.Code)
+		return
+	}
+	require.NoError(s.t, err)
+	if len(value) == 0 {
+		value = json.RawMessage("null")
+	}
+	require.JSONEq(s.t, string(want.Value), string(value))
+}
+
+func (s *scene) holds(want *holding) bool {
+	switch r := s.remote[key{want.Type, want.Name}].(type) {
+	case *RemoteVar:
+		value, known := r.Value()
+		return known != want.Nothing && (want.Nothing || same(want.Value, value))
+	case *RemoteList:
+		p := r.Snapshot()
+		if want.Nothing {
+			return !p.Held && (want.Total == nil || *want.Total == p.Total)
+		}
+		return p.Held && p.Page == want.Page && p.PageSize == want.PageSize && p.Total == *want.Total && sameAll(want.Items, p.Items)
+	}
+	return false
+}
+
+// same compares two JSON values.
+func same(a, b json.RawMessage) bool {
+	var x, y any
+	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && equal(x, y, nil)
+}
+
+func sameAll(a, b []json.RawMessage) bool {
+	for i := range min(len(a), len(b)) {
+		if !same(a[i], b[i]) {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+// equal compares decoded JSON. A placeholder in want takes any string that names
+// does not tell otherwise.
+func equal(want, got any, names map[string]string) bool {
+	switch w := want.(type) {
+	case map[string]any:
+		g, ok := got.(map[string]any)
+		if !ok || len(w) != len(g) {
+			return false
+		}
+		for k := range w {
+			if _, ok := g[k]; !ok || !equal(w[k], g[k], names) {
+				return false
+			}
+		}
+		return true
+	case []any:
+		g, ok := got.([]any)
+		if !ok || len(w) != len(g) {
+			return false
+		}
+		for i := range w {
+			if !equal(w[i], g[i], names) {
+				return false
+			}
+		}
+		return true
+	case string:
+		g, ok := got.(string)
+		if ok && names != nil && strings.HasPrefix(w, "$") {
+			known, taken := names[w]
+			names[w] = g
+			return !taken || known == g
+		}
+		return ok && w == g
+	case float64:
+		g, ok := got.(float64)
+		return ok && math.Abs(w-g) == 0
+	default:
+		return want == got
+	}
+}
+
+// expect reads until one of the lists of messages has come.
+func (s *scene) expect(choices [][]json.RawMessage) {
+	most := len(choices[0])
+	for _, c := range choices {
+		most = min(most, len(c))
+	}
+	s.fence()
+	for len(s.got) < most {
+		s.keep(s.tester.read())
+	}
+	for {
+		for _, c := range choices {
+			if s.matches(c) {
+				s.got = nil
+				return
+			}
+		}
+		longer := false
+		for _, c := range choices {
+			longer = longer || len(c) > len(s.got)
+		}
+		require.True(s.t, longer, "want %s, got %s", choices, s.got)
+		s.keep(s.tester.read())
+	}
+}
+
+// matches compares what has come, item by item.
+func (s *scene) matches(want []json.RawMessage) bool {
+	if len(want) != len(s.got) {
+		return false
+	}
+	a, b := grouped(s.t, want), grouped(s.t, s.got)
+	for group := range a {
+		if len(a[group]) != len(b[group]) {
+			return false
+		}
+		for i := range a[group] {
+			if !equal(normal(a[group][i]), normal(b[group][i]), s.names) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func grouped(t *testing.T, messages []json.RawMessage) map[string][]map[string]any {
+	groups := make(map[string][]map[string]any)
+	for _, m := range messages {
+		var fields map[string]any
+		require.NoError(t, json.Unmarshal(m, &fields))
+		group := fmt.Sprint(fields["type"], " ", fields["name"])
+		groups[group] = append(groups[group], fields)
+	}
+	return groups
+}
+
+// normal takes away what vectors do not compare.
+func normal(m map[string]any) any {
+	switch m["func"] {
+	case "error":
+		if text, given := m["message"]; given && text == "" {
+			return "an error without a message"
+		}
+		delete(m, "message")
+	case "get":
+		if _, ok := m["page"]; !ok && m["type"] == "list" {
+			m["page"] = 0.0
+		}
+	case "return":
+		if _, ok := m["value"]; !ok {
+			m["value"] = nil
+		}
+	}
+	return m
+}

@@ -1,0 +1,63 @@
+package peer
+
+import (
+	"context"
+	"errors"
+
+	"github.com/socksync/socksync/protocol"
+)
+
+// ErrSuperseded says that another Get has taken the place of the one that
+// waited.
+var ErrSuperseded = errors.New("superseded by another get")
+
+// result is what a Get waits for.
+type result[T any] struct {
+	value T
+	err   error
+}
+
+// waiter is the Get that waits for an answer, if one does. It is guarded by the
+// lock of whoever has it.
+type waiter[T any] struct{ done chan result[T] }
+
+// begin takes the place of the one that waits.
+func (w *waiter[T]) begin() <-chan result[T] {
+	var none T
+	w.end(none, ErrSuperseded)
+	w.done = make(chan result[T], 1)
+	return w.done
+}
+
+// end gives the one that waits what it waits for.
+func (w *waiter[T]) end(value T, err error) {
+	if w.done != nil {
+		w.done <- result[T]{value, err}
+		w.done = nil
+	}
+}
+
+// isAbsent reports whether an error says that the other end does not provide an
+// item.
+func isAbsent(err error) bool {
+	var e *protocol.Error
+	return errors.As(err, &e) && e.Code == protocol.InvalidName
+}
+
+func await[T any](ctx context.Context, done <-chan result[T]) (T, error) {
+	select {
+	case r := <-done:
+		return r.value, r.err
+	case <-ctx.Done():
+		var none T
+		return none, context.Cause(ctx)
+	}
+}
+
+// notify leaves a word in a channel that holds one.
+func notify(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
