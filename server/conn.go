@@ -1,0 +1,77 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"runtime/debug"
+	"sync"
+
+	"github.com/socksync/socksync/internal/peer"
+	"github.com/socksync/socksync/internal/wsconn"
+	"github.com/socksync/socksync/protocol"
+)
+
+// Conn is one connected peer. Its methods may be called by any goroutine. To
+// follow what the peer provides, give it to the functions of package client.
+type Conn struct {
+	server   *Server
+	peer     *peer.Peer
+	socket   *wsconn.Conn
+	identity Identity
+	request  *http.Request
+	hooks    sync.WaitGroup
+}
+
+// Identity returns what Config.Authenticate returned for the connection.
+func (c *Conn) Identity() Identity { return c.identity }
+
+// Request returns the request that opened the connection. Its body is not to be
+// used.
+func (c *Conn) Request() *http.Request { return c.request }
+
+// Peer returns the connection's engine, for the functions of package client.
+func (c *Conn) Peer() *peer.Peer { return c.peer }
+
+// Close closes the connection with a WebSocket close code and a reason. It does
+// not wait for the peer.
+func (c *Conn) Close(code int, reason string) error {
+	if err := c.socket.Close(code, reason); err != nil { // also before the peer runs
+		return err
+	}
+	return c.peer.Close(code, reason) // nobody waits for room any more
+}
+
+// Done is closed when the connection has ended.
+func (c *Conn) Done() <-chan struct{} { return c.peer.Done() }
+
+// authorize asks Config.Authorize. A panic refuses the item: it must not take the
+// connection's reader down.
+func (c *Conn) authorize(ctx context.Context, kind protocol.ItemType, name string) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+		if err != nil && !errors.Is(err, ErrForbidden) {
+			c.server.log.Error("authorization failed", "type", kind, "name", name, "error", err)
+		}
+	}()
+	return c.server.config.Authorize(ctx, c.identity, Item{Type: kind, Name: name})
+}
+
+type contextKey struct{}
+
+// ConnFrom returns the connection that a function's context belongs to, or nil.
+func ConnFrom(ctx context.Context) *Conn {
+	c, _ := ctx.Value(contextKey{}).(*Conn)
+	return c
+}
+
+// IdentityFrom returns the identity that a function's context belongs to, or nil.
+func IdentityFrom(ctx context.Context) Identity {
+	if c := ConnFrom(ctx); c != nil {
+		return c.identity
+	}
+	return nil
+}

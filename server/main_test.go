@@ -1,0 +1,14 @@
+package server_test
+
+import (
+	"testing"
+
+	"github.com/socksync/socksync/internal/pgtest"
+)
+
+func TestMain(m *testing.M) {
+	if runSubscribers() {
+		return
+	}
+	pgtest.Main(m)
+}

@@ -1,0 +1,206 @@
+package server_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	process "os/exec"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/coder/websocket"
+	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
+)
+
+// firstMark is the delay_minutes of the first commit; the others count on from it, so that every message that shows a
+// commit names it.
+const firstMark = 1_000_000
+
+// subscribersAddress is the environment variable that makes this program, started again, the subscribers of a benchmark:
+// the address of the WebSocket.
+const subscribersAddress = "SOCKSYNC_TEST_SUBSCRIBERS"
+
+// subscriberProcess is the end of the benchmark's process.
+type subscriberProcess struct {
+	b     *testing.B
+	tell  *gob.Encoder // how many commits there will be
+	hear  *gob.Decoder // an empty result when all have page 0, and then the arrivals
+	input io.Closer
+}
+
+// startSubscribers starts the subscribers and waits until all have page 0. They end with the benchmark.
+func startSubscribers(b *testing.B, address string) *subscriberProcess {
+	b.Helper()
+	cmd := process.Command(os.Args[0]) //nolint:gosec // this very program
+	cmd.Env = append(os.Environ(), subscribersAddress+"="+address)
+	cmd.Stderr = os.Stderr
+	input, err := cmd.StdinPipe()
+	require.NoError(b, err)
+	output, err := cmd.StdoutPipe()
+	require.NoError(b, err)
+	require.NoError(b, cmd.Start())
+	b.Cleanup(func() {
+		_ = input.Close()
+		_ = cmd.Wait() // what went wrong is on stderr
+	})
+	p := &subscriberProcess{b: b, tell: gob.NewEncoder(input), hear: gob.NewDecoder(output), input: input}
+	require.Empty(b, p.arrivals())
+	return p
+}
+
+// watch says how many commits there will be.
+func (p *subscriberProcess) watch(commits int) {
+	p.b.Helper()
+	require.NoError(p.b, p.tell.Encode(commits))
+}
+
+// arrivals waits until all commits have arrived everywhere and returns when, in ns, by subscriber and commit.
+func (p *subscriberProcess) arrivals() [][]int64 {
+	p.b.Helper()
+	var arrivals [][]int64
+	require.NoError(p.b, p.hear.Decode(&arrivals))
+	return arrivals
+}
+
+// runSubscribers is the other process. It reports whether this is it.
+func runSubscribers() bool {
+	address := os.Getenv(subscribersAddress)
+	if address == "" {
+		return false
+	}
+	if err := subscribeAll(address); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) {
+		fmt.Fprintln(os.Stderr, "subscribers:", err)
+	}
+	return true
+}
+
+func subscribeAll(address string) error {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	input, output := gob.NewDecoder(os.Stdin), gob.NewEncoder(os.Stdout)
+	all := make([]*subscriber, watchers)
+	for i := range all {
+		var err error
+		if all[i], err = subscribe(ctx, address); err != nil {
+			return err
+		}
+	}
+	if err := output.Encode([][]int64{}); err != nil {
+		return err
+	}
+	var commits int
+	if err := input.Decode(&commits); err != nil {
+		return err
+	}
+	go func() { // the benchmark gave up, or has died
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		cancel()
+	}()
+	arrivals := make([][]int64, len(all))
+	var group errgroup.Group
+	for i, s := range all {
+		group.Go(func() (err error) {
+			arrivals[i], err = s.watch(ctx, commits)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	return output.Encode(arrivals)
+}
+
+// subscriber is one connection.
+type subscriber struct {
+	socket *websocket.Conn
+	tcp    *stampedConn
+	buffer bytes.Buffer
+}
+
+// stampedConn knows when it was read from last.
+type stampedConn struct {
+	net.Conn
+	read int64 // in ns
+}
+
+func (c *stampedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.read = time.Now().UnixNano()
+	return n, err
+}
+
+// subscribe connects and waits for page 0.
+func subscribe(ctx context.Context, address string) (*subscriber, error) {
+	s := &subscriber{}
+	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		var dialer net.Dialer
+		conn, err := dialer.DialContext(ctx, network, address)
+		s.tcp = &stampedConn{Conn: conn}
+		return s.tcp, err
+	}}
+	var err error
+	s.socket, _, err = websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}}) //nolint:bodyclose // the library closes it
+	if err != nil {
+		return nil, err
+	}
+	s.socket.SetReadLimit(1 << 20)
+	for _, message := range []string{
+		`{"func":"subscribe","type":"list","name":"departures"}`,
+		fmt.Sprintf(`{"func":"get","type":"list","name":"departures","page":0,"page_size":%d}`, pageSize),
+	} {
+		if err := s.socket.Write(ctx, websocket.MessageText, []byte(message)); err != nil {
+			return nil, err
+		}
+	}
+	return s, s.next(ctx)
+}
+
+// next reads the next message into the buffer.
+func (s *subscriber) next(ctx context.Context) error {
+	_, r, err := s.socket.Reader(ctx)
+	if err != nil {
+		return err
+	}
+	s.buffer.Reset()
+	_, err = s.buffer.ReadFrom(r)
+	return err
+}
+
+// watch returns when each commit arrived. A message that shows a commit shows all before it too, whose own messages may
+// have been folded into it.
+func (s *subscriber) watch(ctx context.Context, commits int) ([]int64, error) {
+	arrivals := make([]int64, 0, commits)
+	for len(arrivals) < commits {
+		if err := s.next(ctx); err != nil {
+			return nil, err
+		}
+		for last := s.lastCommit(); len(arrivals) <= last; {
+			arrivals = append(arrivals, s.tcp.read)
+		}
+	}
+	return arrivals, nil
+}
+
+// lastCommit returns the number of the last commit that the message shows, -1 if it shows none.
+func (s *subscriber) lastCommit() int {
+	last := -1
+	rest := s.buffer.Bytes()
+	for {
+		var found bool
+		if _, rest, found = bytes.Cut(rest, []byte(`"delay_minutes":`)); !found {
+			return last
+		}
+		digits := rest[:max(0, bytes.IndexAny(rest, ",}"))]
+		if n, err := strconv.Atoi(string(digits)); err == nil {
+			last = max(last, n-firstMark)
+		}
+	}
+}

@@ -1,0 +1,164 @@
+package view
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/socksync/socksync/binding"
+	"github.com/socksync/socksync/internal/window"
+	"github.com/socksync/socksync/listen"
+)
+
+// Config configures an Engine.
+type Config struct {
+	// Pool serves checks, and the queries of vars. It is never closed here.
+	Pool *pgxpool.Pool
+	// Log takes what an operator should know. Default: slog.Default().
+	Log *slog.Logger
+	// Retry is the longest time between two attempts to load a list or var
+	// that cannot be read. Default: 1 s.
+	Retry time.Duration
+	// QueryTimeout bounds one query of a var. Default: 30 s.
+	QueryTimeout time.Duration
+}
+
+// Engine keeps lists and vars live. It is the feed's [listen.Drainer].
+//
+// Lists are owned by the feed goroutine. Loads and var queries run in goroutines
+// of their own, which Stop ends and waits for; they hand their results to the
+// feed goroutine through [listen.Feed.Do].
+type Engine struct {
+	config Config
+	log    *slog.Logger
+	feed   *listen.Feed
+	lists  []*list
+	vars   []*variable
+	probed bool
+	tables []listen.Table
+	down   bool // the feed has said so, and no drain has come since; owned by the feed goroutine
+
+	unreadable atomic.Int64
+
+	ctx    context.Context //nolint:containedctx // the life of the background work, ended by Stop
+	cancel context.CancelFunc
+	work   sync.WaitGroup
+}
+
+// New returns an engine without lists.
+func New(config *Config) *Engine {
+	e := &Engine{config: *config, log: config.Log}
+	if e.log == nil {
+		e.log = slog.Default()
+	}
+	if e.config.Retry == 0 {
+		e.config.Retry = time.Second
+	}
+	if e.config.QueryTimeout == 0 {
+		e.config.QueryTimeout = 30 * time.Second
+	}
+	return e
+}
+
+// List adds a list. It must be called before Start.
+func (e *Engine) List(def *binding.ListDef) window.Source {
+	l := newList(e, def)
+	e.lists = append(e.lists, l)
+	return source{l}
+}
+
+// Var adds a var. It must be called before Start.
+func (e *Engine) Var(def *binding.VarDef) window.ValueSource {
+	v := newVariable(e, def)
+	e.vars = append(e.vars, v)
+	return v
+}
+
+// Tables returns the tables that the feed must watch, with their keys. It is valid
+// after Check.
+func (e *Engine) Tables() []listen.Table { return e.tables }
+
+// Check holds every definition against the database and returns all mistakes.
+func (e *Engine) Check(ctx context.Context) error {
+	var errs []error
+	err := pgx.BeginTxFunc(ctx, e.config.Pool, readOnly, func(tx pgx.Tx) error {
+		var err error
+		e.probed, err = probe(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("read the catalog: %w", err)
+	}
+	for _, l := range e.lists {
+		errs = append(errs, e.try(ctx, func(tx pgx.Tx) error {
+			_, err := newPlan(ctx, tx, l.def, e.probed, true)
+			return err
+		}))
+	}
+	for _, v := range e.vars {
+		errs = append(errs, e.try(ctx, func(tx pgx.Tx) error { return v.check(ctx, tx) }))
+	}
+	errs = append(errs, e.try(ctx, func(tx pgx.Tx) error { return e.findTables(ctx, tx) }))
+	return errors.Join(errs...)
+}
+
+var readOnly = pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}
+
+func (e *Engine) try(ctx context.Context, fn func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, e.config.Pool, readOnly, fn)
+}
+
+// Start begins to load the lists through the feed. It comes before the feed's own
+// start, from which on that calls the engine.
+func (e *Engine) Start(feed *listen.Feed) {
+	e.feed = feed
+	e.ctx, e.cancel = context.WithCancel(context.Background())
+	feed.Do(func() {
+		e.down = false
+		for _, l := range e.lists {
+			l.reset()
+			l.reload()
+		}
+		for _, v := range e.vars {
+			v.reset()
+		}
+	})
+}
+
+// away reports whether the database cannot be reached, as far as the feed knows.
+func (e *Engine) away() bool {
+	e.down = e.down && errors.Is(e.feed.Ready(), listen.ErrDown)
+	return e.down
+}
+
+// Stop ends loads and queries and waits for them. The feed must have stopped.
+func (e *Engine) Stop() {
+	e.cancel()
+	e.work.Wait()
+}
+
+// Unreadable returns how many times a row could not be scanned or encoded and was
+// published with its key only.
+func (e *Engine) Unreadable() int64 { return e.unreadable.Load() }
+
+// refused reports whether the server understood the statement and did not run it:
+// the connection is good, the statement is not.
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return false
+	}
+	switch pg.Code[:2] {
+	case "08", "57", "53", "40", "25": // connection, shutdown and cancel, resources, conflicts, transaction state
+		return false
+	}
+	return true
+}

@@ -1,0 +1,112 @@
+package view
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/socksync/socksync/internal/sortkey"
+)
+
+// column is what the catalog says of one column of a table.
+type column struct {
+	name      string
+	oid       uint32
+	typeName  string // as a cast takes it
+	text      string // how its text is had, as the triggers log it: cast, output or number
+	byteOrder bool   // text whose collation is the order of its bytes
+}
+
+// columnsSQL reads the columns of a table with what is needed to decide whether
+// bytes order them. to_jsonb keeps it working on versions that lack a column.
+const columnsSQL = `
+select a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, null),
+       (with recursive base (oid) as (
+          select a.atttypid union all select t.typbasetype from base b join pg_catalog.pg_type t on t.oid = b.oid where t.typtype = 'd')
+        select case when t.typnamespace <> 'pg_catalog'::regnamespace then 'output' when t.typname ~ '^reg' then 'number' else 'cast' end
+        from base b join pg_catalog.pg_type t on t.oid = b.oid where t.typtype <> 'd'),
+       pg_catalog.pg_encoding_to_char(d.encoding) = 'UTF8' and coalesce(
+         case when c.collname = 'default' and c.collnamespace = 'pg_catalog'::regnamespace
+           then case coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')
+             when 'c' then case when d.datcollate in ('C', 'POSIX') then 'bytes' when d.datcollate ~* '^c\.utf-?8$' then 'probe' end
+             when 'b' then case when coalesce(to_jsonb(d) ->> 'datlocale', '') in ('C', 'C.UTF-8') then 'bytes' end
+           end
+           else case c.collprovider
+             when 'c' then case when c.collcollate in ('C', 'POSIX') then 'bytes' when c.collcollate ~* '^c\.utf-?8$' then 'probe' end
+             when 'b' then case when coalesce(to_jsonb(c) ->> 'colllocale', '') in ('C', 'C.UTF-8') then 'bytes' end
+           end
+         end in ('bytes', case when $2 then 'probe' end), false)
+from pg_catalog.pg_attribute a
+join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
+left join pg_catalog.pg_collation c on c.oid = a.attcollation
+where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped`
+
+// probeSQL asks whether the libc locale C.UTF-8, where there is one, orders text
+// by its bytes: every thousandth code point, their neighbors at the edges of
+// UTF-8's lengths, alone and after a letter.
+const probeSQL = `
+with points as (
+  select chr(p) as s from generate_series(1, 1114111, 997) p where p not between 55296 and 57343
+  union select chr(p) from unnest(array[1,65,97,127,128,233,768,769,2047,2048,55295,57344,65533,65535,65536,1114111]) p
+), words as (
+  select s from points union select 'a' || s from points union select s || 'b' from points union select upper(s) from points
+)
+select not exists (
+  select from (select s, lag(s) over (order by s collate %s) as before from words) w
+  where pg_catalog.convert_to(before, 'UTF8') > pg_catalog.convert_to(s, 'UTF8'))`
+
+// readColumns returns the columns of a table by name.
+func readColumns(ctx context.Context, tx pgx.Tx, table string, probed bool) (map[string]column, error) {
+	rows, err := tx.Query(ctx, columnsSQL, table, probed)
+	if err != nil {
+		return nil, fmt.Errorf("read the columns of %s: %w", table, err)
+	}
+	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (column, error) {
+		var c column
+		return c, row.Scan(&c.name, &c.oid, &c.typeName, &c.text, &c.byteOrder)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the columns of %s: %w", table, err)
+	}
+	columns := make(map[string]column, len(list))
+	for _, c := range list {
+		columns[c.name] = c
+	}
+	return columns, nil
+}
+
+// probe reports whether the locale C.UTF-8 is known to order text by its bytes.
+// Databases that are not UTF-8, or have no such locale, do not need to know.
+func probe(ctx context.Context, tx pgx.Tx) (bool, error) {
+	var collation string
+	const find = `
+select coalesce((select quote_ident(n.nspname) || '.' || quote_ident(c.collname) from pg_catalog.pg_collation c
+  join pg_catalog.pg_namespace n on n.oid = c.collnamespace
+  where c.collprovider = 'c' and c.collcollate ~* '^c\.utf-?8$'
+    and c.collencoding in (-1, (select encoding from pg_catalog.pg_database where datname = pg_catalog.current_database()))
+    and pg_catalog.getdatabaseencoding() = 'UTF8' limit 1), '')`
+	if err := tx.QueryRow(ctx, find).Scan(&collation); err != nil || collation == "" {
+		return false, err
+	}
+	var ordered bool
+	if err := tx.QueryRow(ctx, fmt.Sprintf(probeSQL, collation)).Scan(&ordered); err != nil {
+		return false, fmt.Errorf("probe the collation %s: %w", collation, err)
+	}
+	return ordered, nil
+}
+
+// textSQL returns the expression for the column's text that is equal to what the
+// triggers log of a key.
+func (c column) textSQL(name string) string {
+	switch c.text {
+	case "output":
+		return fmt.Sprintf("CASE WHEN %[1]s IS NOT NULL THEN pg_catalog.format('%%s', %[1]s) END", name)
+	case "number":
+		return name + "::pg_catalog.oid::pg_catalog.text"
+	}
+	return name + "::pg_catalog.text"
+}
+
+// encodable reports whether Go can order the column's values by bytes.
+func (c column) encodable() bool { return sortkey.Supported(c.oid, c.byteOrder) }

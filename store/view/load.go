@@ -1,0 +1,118 @@
+package view
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/socksync/socksync/internal/ranktree"
+)
+
+// errOrder says that the encoded keys of a list do not ascend in Postgres's order.
+// It would be a mistake of ours; the list then lets Postgres place its rows.
+var errOrder = errors.New("the encoded order differs from the database's")
+
+// reload loads the list again in the background, until it succeeds. Until the load
+// joins, the windows stand still.
+func (l *list) reload() {
+	if l.load != nil || l.engine.ctx.Err() != nil {
+		return
+	}
+	ctx, stop := context.WithCancel(l.engine.ctx)
+	l.load = &loaded{list: l, stop: stop}
+	load, encode := l.load, l.encode
+	l.engine.work.Go(func() { load.run(ctx, encode) })
+}
+
+// restart gives up what is staged and the load that is under way or joining, and
+// begins a new one.
+func (l *list) restart() {
+	if l.load != nil {
+		l.load.stop()
+		l.load = nil
+	}
+	l.stage = nil
+	l.reload()
+}
+
+// run runs in a goroutine of its own. It ends when the load has joined the feed,
+// or is given up.
+func (load *loaded) run(ctx context.Context, encode bool) {
+	defer load.stop()
+	l := load.list
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval = 50 * time.Millisecond
+	wait.MaxInterval = l.engine.config.Retry
+	_, err := backoff.Retry(ctx, func() (struct{}, error) {
+		err := load.once(ctx, encode)
+		if errors.Is(err, errOrder) || errors.Is(err, errTextFormat) {
+			encode = false
+		}
+		if err != nil && ctx.Err() == nil {
+			l.engine.feed.Do(func() { l.loadFailed(load, err) })
+		}
+		return struct{}{}, err
+	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0))
+	if err != nil {
+		l.log.Debug("load given up", "error", err)
+	}
+}
+
+// loadFailed answers those who wait; the load itself goes on.
+func (l *list) loadFailed(load *loaded, err error) {
+	if l.load != load {
+		return
+	}
+	if errors.Is(err, errOrder) || errors.Is(err, errTextFormat) {
+		l.encode = false
+		l.log.Warn("rows are placed by the database from now on", "reason", err)
+		return
+	}
+	l.fail(err)
+}
+
+// once reads every key in list order from one snapshot.
+func (load *loaded) once(ctx context.Context, encode bool) error {
+	l := load.list
+	err := l.engine.feed.Load(ctx, load, []string{l.table}, func(ctx context.Context, tx pgx.Tx) error {
+		var err error
+		if load.plan, err = newPlan(ctx, tx, l.def, l.engine.probed, encode); err != nil {
+			return err
+		}
+		load.tree, err = readTree(ctx, tx, &reader{plan: load.plan, types: tx.Conn().TypeMap()})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("load list %s: %w", l.def.Name, err)
+	}
+	return nil
+}
+
+// readTree reads the whole list. Places that do not ascend prove that Go's order
+// is not Postgres's.
+func readTree(ctx context.Context, tx pgx.Tx, r *reader) (*ranktree.Tree, error) {
+	rows, err := tx.Query(ctx, r.loadSQL)
+	if err != nil {
+		return nil, err
+	}
+	tree := ranktree.New()
+	var last []byte
+	err = collect(rows, func(rows pgx.Rows) error {
+		m, err := r.member(rows)
+		if err != nil {
+			return err
+		}
+		if r.encoded && last != nil && bytes.Compare(last, m.place) >= 0 {
+			return errOrder
+		}
+		last = m.place
+		tree.Append(m.key, m.place)
+		return nil
+	})
+	return tree, err
+}

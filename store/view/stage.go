@@ -1,0 +1,286 @@
+package view
+
+import (
+	"bytes"
+	"encoding/json"
+	"math"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/socksync/socksync/internal/ranktree"
+	"github.com/socksync/socksync/internal/window"
+)
+
+// stage is what one drain does to one list, kept until the drain's transaction
+// has ended. The tree is changed in place, with a journal to put it back.
+type stage struct {
+	plan     *plan
+	tree     *ranktree.Tree
+	joined   bool     // plan and tree are a new load's
+	diverged bool     // the answer of the database does not fit the tree
+	keys     []string // the keys that the log names
+	members  map[string]*member
+	journal  []edit
+	// changed holds the rows whose place or values may differ, by key.
+	changed map[string]struct{}
+	single  string // the key of the one changed row that kept its key
+	low     int    // the ranks outside low..high hold what they held
+	high    int
+	pages   []*pageStage
+	found   map[string]json.RawMessage // rows read for the windows
+}
+
+// edit is one change of the tree; place is what a deleted row needs to come back.
+type edit struct {
+	insert bool
+	rank   int
+	key    string
+	place  []byte
+}
+
+// pageStage is a window's next state while its rows are being found.
+type pageStage struct {
+	page *page
+	rows []window.Row
+	need []int // rows whose JSON must be read
+}
+
+func newStage(p *plan, t *ranktree.Tree) *stage {
+	return &stage{
+		plan: p, tree: t, members: map[string]*member{}, changed: map[string]struct{}{},
+		low: math.MaxInt, high: -1,
+	}
+}
+
+func (s *stage) insert(rank int, m *member) {
+	s.tree.Insert(rank, m.key, m.place)
+	s.journal = append(s.journal, edit{insert: true, rank: rank, key: m.key})
+	s.touch(rank)
+}
+
+func (s *stage) delete(key string) {
+	rank, place, ok := s.tree.Delete(key)
+	if ok {
+		s.journal = append(s.journal, edit{rank: rank, key: key, place: place})
+	}
+}
+
+// touch widens the range of ranks that may hold something else now.
+func (s *stage) touch(rank int) {
+	s.low, s.high = min(s.low, rank), max(s.high, rank)
+}
+
+// undo puts the tree back.
+func (s *stage) undo() {
+	for i := len(s.journal) - 1; i >= 0; i-- {
+		e := s.journal[i]
+		if e.insert {
+			s.tree.Delete(e.key)
+		} else {
+			s.tree.Insert(e.rank, e.key, e.place)
+		}
+	}
+}
+
+// split sorts the changed keys into rows that stay at their place, rows to delete
+// and rows to insert, and deletes. Ranks are taken before anything moves.
+func (s *stage) split(logged []string) (inserts []*member) {
+	var deletes []string
+	for _, key := range s.union(logged) {
+		rank, held := s.tree.Rank(key)
+		m := s.members[key]
+		if !held && m == nil {
+			continue
+		}
+		s.changed[key] = struct{}{}
+		if held {
+			s.touch(rank)
+		}
+		if held && m != nil && bytes.Equal(s.tree.Place(rank), m.place) {
+			continue
+		}
+		if held {
+			deletes = append(deletes, key)
+		}
+		if m != nil {
+			inserts = append(inserts, m)
+		}
+	}
+	for _, key := range deletes {
+		s.delete(key)
+	}
+	if len(inserts) != len(deletes) {
+		s.high = math.MaxInt // every row behind them moves
+	}
+	s.name()
+	return inserts
+}
+
+// union returns the logged keys and those of the rows that were found: a key may
+// come back with another text, as 1.0 for 1.00.
+func (s *stage) union(logged []string) []string {
+	keys := make([]string, 0, len(logged))
+	seen := make(map[string]struct{}, len(logged))
+	add := func(key string) {
+		if _, ok := seen[key]; !ok {
+			seen[key] = struct{}{}
+			keys = append(keys, key)
+		}
+	}
+	for _, key := range logged {
+		add(key)
+	}
+	for key := range s.members {
+		add(key)
+	}
+	return keys
+}
+
+// name sets single if one row changed.
+func (s *stage) name() {
+	if len(s.changed) == 1 {
+		for key := range s.changed {
+			s.single = key
+		}
+	}
+}
+
+// show finds the rows of every watched window that may differ, and which of them
+// must be read.
+func (s *stage) show(pages map[pageOf]*page) {
+	var touched []*page
+	for _, p := range pages {
+		if s.touches(p) {
+			touched = append(touched, p)
+		}
+	}
+	known := s.known(touched)
+	for _, p := range touched {
+		s.pages = append(s.pages, s.showPage(p, known))
+	}
+}
+
+// touches reports whether a window's rows or total may differ, or whether someone
+// waits for its rows.
+func (s *stage) touches(p *page) bool {
+	if s.joined || p.state == nil || p.state.Total != s.tree.Len() {
+		return true
+	}
+	return s.overlaps(p) || len(p.waiting) > 0 && !p.state.Filled()
+}
+
+func (s *stage) overlaps(p *page) bool {
+	if s.joined || p.state == nil {
+		return true
+	}
+	if s.high < s.low || s.high/p.at.size < p.at.page {
+		return false
+	}
+	return s.low/p.at.size <= p.at.page
+}
+
+// known collects the JSON that the touched windows hold of rows that did not change.
+func (s *stage) known(touched []*page) map[string]json.RawMessage {
+	known := map[string]json.RawMessage{}
+	if s.joined {
+		return known
+	}
+	for _, p := range touched {
+		if p.state == nil || !s.overlaps(p) && p.state.Filled() {
+			continue
+		}
+		for _, r := range p.state.Rows {
+			if _, ok := s.changed[r.Key]; !ok && r.JSON != nil {
+				known[r.Key] = r.JSON
+			}
+		}
+	}
+	return known
+}
+
+func (s *stage) showPage(p *page, known map[string]json.RawMessage) *pageStage {
+	if !s.overlaps(p) && (!p.filled || p.state.Filled()) {
+		return &pageStage{page: p, rows: p.state.Rows} // only the total differs
+	}
+	ps := &pageStage{page: p}
+	held := p.keys()
+	for i, key := range pageKeys(s.tree, p.at) {
+		ps.rows = append(ps.rows, window.Row{Key: key, JSON: s.find(key, known)})
+		if ps.rows[i].JSON == nil && (p.filled || p.state != nil && s.differs(key, held)) {
+			ps.need = append(ps.need, i)
+		}
+	}
+	return ps
+}
+
+// differs reports whether a row must be shown in a window that holds keys only.
+func (s *stage) differs(key string, held map[string]struct{}) bool {
+	_, old := held[key]
+	_, changed := s.changed[key]
+	return !old || changed
+}
+
+// keys returns the keys that a window holds whose rows nobody asked for; others
+// need every row anyway.
+func (p *page) keys() map[string]struct{} {
+	if p.filled || p.state == nil {
+		return nil
+	}
+	keys := make(map[string]struct{}, len(p.state.Rows))
+	for _, r := range p.state.Rows {
+		keys[r.Key] = struct{}{}
+	}
+	return keys
+}
+
+func (s *stage) find(key string, known map[string]json.RawMessage) json.RawMessage {
+	if m, ok := s.members[key]; ok && m.json != nil {
+		return m.json
+	}
+	return known[key]
+}
+
+// missing returns the keys whose rows must be read.
+func (s *stage) missing() []string {
+	var keys []string
+	seen := map[string]struct{}{}
+	for _, ps := range s.pages {
+		for _, i := range ps.need {
+			key := ps.rows[i].Key
+			if _, ok := seen[key]; !ok {
+				seen[key] = struct{}{}
+				keys = append(keys, key)
+			}
+		}
+	}
+	return keys
+}
+
+// take keeps one row that was read for a window.
+func (s *stage) take(r *reader, rows pgx.Rows) error {
+	key, row := r.row(rows)
+	s.found[key] = row
+	return nil
+}
+
+// fill gives the windows the rows that were read; it reports whether none is missing.
+func (s *stage) fill() bool {
+	for _, ps := range s.pages {
+		for _, i := range ps.need {
+			json, ok := s.found[ps.rows[i].Key]
+			if !ok {
+				return false
+			}
+			ps.rows[i].JSON = json
+		}
+	}
+	return true
+}
+
+// same reports whether two windows show the same rows.
+func same(a, b []window.Row) bool {
+	return slices.EqualFunc(a, b, func(x, y window.Row) bool {
+		return x.Key == y.Key && bytes.Equal(x.JSON, y.JSON)
+	})
+}

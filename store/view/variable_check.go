@@ -1,0 +1,41 @@
+package view
+
+import (
+	"fmt"
+	"reflect"
+	"slices"
+
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
+
+	"github.com/socksync/socksync/binding"
+)
+
+type fieldDescription = pgconn.FieldDescription
+
+// checkValue checks a query whose value is that of its one column.
+func (v *variable) checkValue(m *pgtype.Map, fields []fieldDescription) error {
+	if len(fields) != 1 {
+		return fmt.Errorf("%s: the query gives %d columns, the value is one", v.def, len(fields))
+	}
+	return v.checkType(m, fields[0], v.def.Type)
+}
+
+func (v *variable) checkColumn(m *pgtype.Map, fields []fieldDescription, c binding.Column) error {
+	i := slices.IndexFunc(fields, func(f fieldDescription) bool { return f.Name == c.Name })
+	if i < 0 {
+		return fmt.Errorf("%s: the query gives no column %q", v.def, c.Name)
+	}
+	return v.checkType(m, fields[i], c.Type)
+}
+
+func (v *variable) checkType(m *pgtype.Map, d fieldDescription, t reflect.Type) error {
+	if t == nil {
+		return nil
+	}
+	d.Format = m.FormatCodeForOID(d.DataTypeOID)
+	if !scannable(m, d, t) {
+		return fmt.Errorf("%s: column %q of type %s cannot be scanned into %s", v.def, d.Name, typeName(m, d.DataTypeOID), t)
+	}
+	return nil
+}
