@@ -204,7 +204,7 @@ func requireNoSessions(t *testing.T, f *fixture) {
 	t.Helper()
 	require.Eventually(t, func() bool {
 		return value[int](t, f.pool, `select count(*)::int from pg_stat_activity
-			where application_name = 'socksync feed' and datname = current_database()`) == 0
+			where application_name = '`+applicationName+`' and datname = current_database()`) == 0
 	}, patience, 5*time.Millisecond)
 }
 

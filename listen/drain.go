@@ -158,7 +158,7 @@ func (s *session) passOver(ctx context.Context, a *attempt) error {
 // between, hence neither before the transaction's snapshot nor under it, where such a table would look empty.
 func (s *session) end(ctx context.Context, a *attempt) (changed []*table, err error) {
 	a.ended = true
-	prints := make([]print, len(s.feed.tables.list))
+	prints := make([]fingerprint, len(s.feed.tables.list))
 	b := &pgx.Batch{}
 	b.Queue("commit").Exec(func(tag pgconn.CommandTag) error {
 		if tag.String() == "ROLLBACK" {
@@ -183,7 +183,7 @@ func (s *session) learnTables(ctx context.Context) error {
 }
 
 func (s *session) readPrints(ctx context.Context) (changed []*table, err error) {
-	prints := make([]print, len(s.feed.tables.list))
+	prints := make([]fingerprint, len(s.feed.tables.list))
 	b := &pgx.Batch{}
 	queuePrints(b, s.feed.tables.listNames(), prints)
 	if err := s.conn.SendBatch(ctx, b).Close(); err != nil {
@@ -193,7 +193,7 @@ func (s *session) readPrints(ctx context.Context) (changed []*table, err error) 
 }
 
 // setPrints takes new fingerprints. Statements prepared on a table that has changed would fail.
-func (s *session) setPrints(ctx context.Context, prints []print) (changed []*table, err error) {
+func (s *session) setPrints(ctx context.Context, prints []fingerprint) (changed []*table, err error) {
 	changed = s.feed.tables.update(prints)
 	s.feed.checkTriggers()
 	if len(changed) == 0 {

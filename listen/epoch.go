@@ -132,21 +132,12 @@ func epochBatch(st *state, t *tuning) *pgx.Batch {
 // enterEpoch makes an epoch that is new to this feed its own: the past is forgotten. The next snapshot sees everything
 // but the changes of transactions that were writing before the epoch began. Those are debts.
 func (s *session) enterEpoch(ctx context.Context, st *state) error {
-	var debts []debt
-	if !st.before() {
-		var err error
-		if debts, err = s.readDebts(ctx); err != nil {
-			return fmt.Errorf("read who is writing: %w", err)
-		}
+	debts, err := s.readDebts(ctx, st.born)
+	if err != nil {
+		return fmt.Errorf("read who is writing: %w", err)
 	}
 	s.feed.position = position{epoch: st.name(), debts: debts}
 	s.feed.history = history{}
 	s.feed.forgetPast()
 	return errAgain
-}
-
-// before reports whether the epoch began before all transactions that run now. Ids are compared as Postgres compares
-// those of 32 bits: an epoch that is older than that may look young, which costs a needless reload.
-func (st *state) before() bool {
-	return int32(uint32(st.snapshot.xmin)-st.born) > 0 //nolint:gosec // the low 32 bits are meant
 }

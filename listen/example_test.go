@@ -45,5 +45,8 @@ func Example() {
 	if err := feed.Start(ctx); err != nil { // for instance: run the migrations
 		panic(err)
 	}
-	defer feed.Stop(ctx) //nolint:errcheck // it returns an error only when ctx ends
+	// The program runs, and in the end:
+	if err := feed.Stop(ctx); err != nil {
+		panic(err)
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"math/rand/v2"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 // terminate ends the session of a connection.
 func terminate(t testing.TB, f *fixture, pid uint32) {
 	t.Helper()
-	require.True(t, value[bool](t, f.pool, "select pg_terminate_backend($1::int4)", int32(pid))) //nolint:gosec // a process id
+	require.True(t, value[bool](t, f.pool, "select pg_terminate_backend($1::int4)", int32(pid)))
 }
 
 // TestTerminatedMidDrain ends the feed's connection inside a drain, where it counts.
@@ -29,7 +30,7 @@ func TestTerminatedMidDrain(t *testing.T) {
 		once := sync.Once{}
 		f.setInterfere(func(ctx context.Context, tx pgx.Tx, _ *Drain) (err error) {
 			once.Do(func() {
-				_, err = f.pool.Exec(ctx, "select pg_terminate_backend($1)", int32(tx.Conn().PgConn().PID())) //nolint:gosec // a process id
+				_, err = f.pool.Exec(ctx, "select pg_terminate_backend($1)", int32(tx.Conn().PgConn().PID()))
 			})
 			return err
 		})
@@ -115,6 +116,24 @@ func TestRestartAndCrash(t *testing.T) {
 		require.NotEqual(t, epoch, f.past().epoch)
 		require.NoError(t, f.feed.Ready())
 	}
+}
+
+// TestBackendKilled has one server process die, upon which the server starts all over, without a new start time.
+func TestBackendKilled(t *testing.T) {
+	t.Parallel()
+	server := pgtest.Server(t, nil)
+	pool := pgtest.On(t, server)
+	exec(t, pool, flights)
+	f := startOn(t, pool, []Table{{Name: "flights", Key: []string{"id"}}})
+	f.agrees(t)
+	f.forget()
+	exec(t, pool, "insert into flights values (1)")
+	pid := value[int](t, pool, "select pg_backend_pid()")
+	require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+	f.wait(t, "everything", func() bool { return len(f.downs) == 1 && f.alls["flights"] > 0 })
+	pool.Reset()
+	exec(t, pool, "insert into flights values (2)")
+	f.agrees(t)
 }
 
 // TestPrunedUnderReader prunes the log while the feed is away from it, inside a drain that then fails.

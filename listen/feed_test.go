@@ -88,7 +88,8 @@ func TestDrainerError(t *testing.T) {
 	f.forget()
 	fail := 3
 	f.setInterfere(func(context.Context, pgx.Tx, *Drain) error {
-		if fail--; fail >= 0 {
+		fail--
+		if fail >= 0 {
 			return context.DeadlineExceeded
 		}
 		return nil

@@ -63,8 +63,8 @@ cross join lateral (
 ) f
 group by t.i, t.root`
 
-// print is what the catalog says of a table. The zero value says that it is not there.
-type print struct {
+// fingerprint is what the catalog says of a table. The zero value says that it is not there.
+type fingerprint struct {
 	relations []int64
 	hash      string
 	uncovered []string // relations that lack triggers
@@ -72,7 +72,7 @@ type print struct {
 }
 
 // queuePrints reads the prints of the named tables into a slice of the same order.
-func queuePrints(b *pgx.Batch, names []string, into []print) {
+func queuePrints(b *pgx.Batch, names []string, into []fingerprint) {
 	names = slices.Clone(names)
 	for i, name := range names {
 		if !validName(name) {
@@ -81,10 +81,10 @@ func queuePrints(b *pgx.Batch, names []string, into []print) {
 	}
 	b.Queue(printsSQL, names).Query(func(rows pgx.Rows) error {
 		var i int
-		var p print
+		var p fingerprint
 		_, err := pgx.ForEachRow(rows, []any{&i, &p.relations, &p.hash, &p.uncovered, &p.columns}, func() error {
 			into[i-1] = p
-			p = print{}
+			p = fingerprint{}
 			return nil
 		})
 		return err
@@ -100,7 +100,7 @@ func validName(name string) bool {
 }
 
 // lacks returns what of a table is not there, or nil.
-func (p *print) lacks(t *Table) error {
+func (p *fingerprint) lacks(t *Table) error {
 	if len(p.relations) == 0 {
 		return fmt.Errorf("table %s %w", t.Name, ErrMissing)
 	}

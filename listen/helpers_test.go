@@ -31,9 +31,13 @@ const never = time.Hour
 // flights is the table of most tests.
 const flights = "create table flights (id bigint primary key, v int not null default 0, note text)"
 
-func exec(t testing.TB, db interface {
-	Query(context.Context, string, ...any) (pgx.Rows, error)
-}, sql string, args ...any) {
+// querier is a pool, a connection or a transaction.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+	QueryRow(ctx context.Context, sql string, args ...any) pgx.Row
+}
+
+func exec(t testing.TB, db querier, sql string, args ...any) {
 	t.Helper()
 	rows, err := db.Query(t.Context(), sql, args...)
 	require.NoError(t, err, sql)
@@ -41,9 +45,7 @@ func exec(t testing.TB, db interface {
 	require.NoError(t, rows.Err(), sql)
 }
 
-func value[T any](t testing.TB, db interface {
-	QueryRow(context.Context, string, ...any) pgx.Row
-}, sql string, args ...any) T {
+func value[T any](t testing.TB, db querier, sql string, args ...any) T {
 	t.Helper()
 	var v T
 	require.NoError(t, db.QueryRow(t.Context(), sql, args...).Scan(&v), sql)
@@ -352,9 +354,7 @@ func (r *recorder) keysOf(table string) map[string]bool {
 }
 
 // readRows reads the rows of some keys, or all with nil, by key.
-func readRows(ctx context.Context, db interface {
-	Query(context.Context, string, ...any) (pgx.Rows, error)
-}, table Table, keys [][]string) (map[string]string, error) {
+func readRows(ctx context.Context, db querier, table Table, keys [][]string) (map[string]string, error) {
 	columns := make([]string, len(table.Key))
 	for i, column := range table.Key {
 		columns[i] = fmt.Sprintf("r.%s::text", column)

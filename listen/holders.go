@@ -2,6 +2,7 @@ package listen
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -14,13 +15,16 @@ const (
 	onBellSQL  = `l.locktype = 'relation' and l.relation = 'socksync.bell'::pg_catalog.regclass
 		and l.database = (select oid from pg_catalog.pg_database where datname = pg_catalog.current_database())
 		and l.mode = 'RowExclusiveLock' and l.granted and l.pid is distinct from pg_catalog.pg_backend_pid()`
-	// debtsSQL reads the holders together with the relations that they may have written. All locks are read once, since
-	// two readings could miss what happens in between.
+	// debtsSQL reads the holders that began to write before a transaction, together with the relations that they may have
+	// written. All locks are read once, since two readings could miss what happens in between. Each transaction holds a
+	// lock on its id. Ids are compared by their age, which goes wrong for one of two billion transactions ago: it looks
+	// young, and all holders old, which costs a needless reload.
 	debtsSQL = `with locks as materialized (select * from pg_catalog.pg_locks)
 		select l.virtualtransaction, array(select r.relation::pg_catalog.int8 from locks r
 			where r.virtualtransaction = l.virtualtransaction and r.locktype = 'relation' and r.database = l.database
 			and r.mode not in ('AccessShareLock', 'RowShareLock'))
-		from locks l where ` + onBellSQL
+		from locks l where ` + onBellSQL + ` and exists (select from locks x where x.virtualtransaction = l.virtualtransaction
+			and x.locktype = 'transactionid' and x.granted and pg_catalog.age(x.transactionid) >= pg_catalog.age($1::text::pg_catalog.xid))`
 )
 
 // debt is a transaction that may have written tables while nothing was logged: it was running when an epoch began, or
@@ -48,10 +52,11 @@ func (s *session) readHolders(ctx context.Context) (map[string]bool, error) {
 	return holders, s.conn.SendBatch(ctx, b).Close()
 }
 
-// readDebts returns the transactions that may be writing now. It is called between the start of an epoch, from which on
-// all triggers log, and the snapshot at which everything is read: who has ended before this is visible there.
-func (s *session) readDebts(ctx context.Context) ([]debt, error) {
-	rows, err := s.conn.Query(ctx, debtsSQL)
+// readDebts returns the transactions that run and may have written before the transaction born, which began the epoch.
+// From then on all triggers log. It is called before the snapshot at which everything is read, so that who has ended by
+// now is visible there.
+func (s *session) readDebts(ctx context.Context, born uint32) ([]debt, error) {
+	rows, err := s.conn.Query(ctx, debtsSQL, strconv.FormatUint(uint64(born), 10))
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ type join struct {
 	token  any
 	tables []string
 	state  state
-	prints []print // of tables
+	prints []fingerprint // of tables
 
 	taken     bool  // by a drain that is under way
 	withdrawn error // the caller does not wait any more
@@ -87,7 +87,7 @@ func (f *Feed) load(ctx context.Context, conn *pgxpool.Conn, j *join, read func(
 // beginLoad starts the transaction of a load and reads where the log stands, and the fingerprints. They are what they
 // are at the end of the drain that the load joins, or else the load is worthless.
 func (f *Feed) beginLoad(ctx context.Context, conn *pgx.Conn, j *join) (pgx.Tx, error) {
-	j.prints = make([]print, len(j.tables))
+	j.prints = make([]fingerprint, len(j.tables))
 	b := &pgx.Batch{}
 	b.BeginTx(pgx.TxOptions{BeginQuery: beginSQL})
 	b.Queue(set(f.config.loadSettings(), true))
@@ -145,7 +145,7 @@ func (f *Feed) joined(j *join, d *Drain, pruned string) Joined {
 }
 
 // joinable reports whether a load that read the table with a certain print can be brought up to date.
-func (t *table) joinable(loaded *print, d *Drain) bool {
+func (t *table) joinable(loaded *fingerprint, d *Drain) bool {
 	if t == nil || t.missing != nil || d.Skipped[t.Name] != nil {
 		return false
 	}

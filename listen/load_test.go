@@ -233,10 +233,9 @@ func TestLoadJoinsAgainAfterAbort(t *testing.T) {
 	f.joins(t)
 	var seen int
 	f.setInterfere(func(_ context.Context, _ pgx.Tx, d *Drain) error {
-		if len(d.Joined) > 0 {
-			if seen++; seen < 3 {
-				return errors.New("fail")
-			}
+		seen += len(d.Joined)
+		if len(d.Joined) > 0 && seen < 3 {
+			return errors.New("fail")
 		}
 		return nil
 	})

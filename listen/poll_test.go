@@ -71,7 +71,7 @@ func requirePinned(ctx context.Context, tx pgx.Tx, _ *Drain) error {
 }
 
 func requireNoState(ctx context.Context, t *testing.T, f *fixture, tx pgx.Tx) error {
-	pid := int32(tx.Conn().PgConn().PID()) //nolint:gosec // a process id
+	pid := int32(tx.Conn().PgConn().PID())
 	var channels, locks int
 	if err := tx.QueryRow(ctx, "select count(*)::int from pg_listening_channels()").Scan(&channels); err != nil {
 		return err

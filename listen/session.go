@@ -106,34 +106,37 @@ func (s *session) brief(ctx context.Context) (context.Context, context.CancelFun
 	return context.WithTimeout(ctx, s.feed.config.tuning.setupTimeout)
 }
 
-// close leaves the database: the bit is cleared and everything that the session holds is released. If the feed goes on,
-// that happens beside it, since the end of a broken connection may take time. If it does not and the connection was
-// broken, another one clears the bit.
+// close leaves the database: the bit is cleared and everything that the session holds is released. The connection is
+// closed beside the feed goroutine, since the end of a broken one may take time; Stop waits for it.
 func (s *session) close(ctx context.Context) {
 	timeout := s.feed.config.tuning.setupTimeout
 	stopping := ctx.Err() != nil
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
+	pid := s.conn.PgConn().PID()
 	err := s.clearBit(ctx)
-	if !stopping {
-		s.feed.work.Go(func() { closeConn(s.conn, timeout) })
-		return
+	s.feed.work.Go(func() { closeConn(s.conn, timeout) })
+	if err == nil || !stopping {
+		return // the next session clears what it finds set and not held
 	}
-	closeConn(s.conn, timeout)
-	if err == nil {
-		return
-	}
-	if err := s.feed.clearOrphans(ctx); err != nil {
+	if err := s.feed.cleanUp(ctx, pid); err != nil {
 		s.feed.config.Log.Warn("the doorbell's bit stays set until another feed clears it", "error", err)
 	}
 }
 
-// clearOrphans clears the bits of feeds that are gone, on a connection of its own.
-func (f *Feed) clearOrphans(ctx context.Context) error {
+// endSQL ends a session of a feed that has not noticed that its connection is gone, and waits until it has ended.
+const endSQL = `select pg_catalog.pg_terminate_backend(pid, 5000) from pg_catalog.pg_stat_activity
+	where pid = $1 and application_name = '` + applicationName + `' and datname = pg_catalog.current_database()`
+
+// cleanUp clears the bit of a session whose connection broke, on a new one.
+func (f *Feed) cleanUp(ctx context.Context, pid uint32) error {
 	conn, err := connect(ctx, f.config.Pool, func() {})
 	if err != nil {
 		return err
 	}
 	defer closeConn(conn, f.config.tuning.setupTimeout)
+	if _, err := conn.Exec(ctx, endSQL, int32(pid)); err != nil { //nolint:gosec // a process id
+		return err
+	}
 	return write(ctx, conn, queueClearOrphans)
 }

@@ -41,6 +41,9 @@ func (c *Config) settings(statement, lock time.Duration) []setting {
 		setting{"idle_in_transaction_session_timeout", milliseconds(idleTimeout)})
 }
 
+// applicationName is what pg_stat_activity shows.
+const applicationName = "socksync feed"
+
 // sessionSettings hold for a connection of the feed's own.
 func (c *Config) sessionSettings() []setting {
 	return append(c.drainSettings(),
@@ -48,7 +51,7 @@ func (c *Config) sessionSettings() []setting {
 		setting{"default_transaction_read_only", "off"},
 		setting{"synchronous_commit", "off"}, // nothing of the feed's need outlive a crash
 		setting{"idle_session_timeout", "0"},
-		setting{"application_name", "socksync feed"})
+		setting{"application_name", applicationName})
 }
 
 func milliseconds(d time.Duration) string {

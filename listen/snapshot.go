@@ -110,7 +110,7 @@ func (s Snapshot) Covers(m Snapshot) bool {
 	}
 	// Nothing in [s.xmax, m.xmax) is visible in s, so that all of it must be running in m.
 	i, _ := slices.BinarySearch(m.running, s.xmax)
-	return uint64(len(m.running)-i) == m.xmax-s.xmax
+	return uint64(len(m.running[i:])) == m.xmax-s.xmax
 }
 
 // difference returns the arguments of socksync.changes for what is not visible in s.

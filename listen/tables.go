@@ -16,7 +16,7 @@ type tables struct {
 // table is a watched table.
 type table struct {
 	Table
-	print   print
+	print   fingerprint
 	known   bool  // print was read
 	pending delta // what the Drainer has not been told yet
 	// floor is the snapshot of the last drain that had everything read again, for a reason that may not show in the log.
@@ -75,7 +75,7 @@ func (ts *tables) listNames() []string {
 
 // update takes new prints, in the order of the list, and returns the tables that differ from what was known. Those are
 // to be read again.
-func (ts *tables) update(prints []print) (changed []*table) {
+func (ts *tables) update(prints []fingerprint) (changed []*table) {
 	for i, t := range ts.list {
 		if t.known && t.print.hash == prints[i].hash {
 			continue
