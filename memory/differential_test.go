@@ -125,7 +125,7 @@ func TestDifferential(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // not for secrets
+	random := rand.New(rand.NewPCG(seed, 0))
 
 	lists := []*memory.List[string]{
 		memory.NewList[string]("short", &memory.ListOptions{MaxPageSize: 4}),

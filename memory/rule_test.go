@@ -69,7 +69,7 @@ func TestOneRowMessages(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
 	t.Logf("seed %d", seed)
-	random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // not for secrets
+	random := rand.New(rand.NewPCG(seed, 0))
 	l := memory.NewList[string]("l", &memory.ListOptions{MaxPageSize: 5})
 	var list []element
 	type watcher struct {
@@ -86,7 +86,7 @@ func TestOneRowMessages(t *testing.T) {
 			watchers = append(watchers, w)
 		}
 	}
-	for n := range 3000 {
+	for n := range 1500 {
 		before := slices.Clone(list)
 		after, changed, err := change(random, l, list, n)
 		require.NoError(t, err)

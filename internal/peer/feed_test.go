@@ -3,6 +3,7 @@ package peer
 import (
 	"errors"
 	"testing"
+	"testing/synctest"
 
 	"github.com/socksync/socksync/protocol"
 	"github.com/stretchr/testify/require"
@@ -94,19 +95,19 @@ func TestGetsAreAnsweredInOrder(t *testing.T) {
 // cannot answer together what has an error in between.
 func TestGetWaitsForBadGet(t *testing.T) {
 	t.Parallel()
-	l := new(manual)
-	p := newOffline(t, nil, l)
-	p.takes(subscribeList, getPage(0), badGet)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.takes(getPage(1))
-	}()
-	l.sink.Answer(listState(0, 1), 1)
-	<-done
-	require.Equal(t, [][2]int{{0, 2}, {1, 2}}, l.asked())
-	l.sink.Answer(listState(1, 1), 1)
-	require.Equal(t, []string{setAll(0, 1), errorBadPage, setAll(1, 1)}, p.says())
+	synctest.Test(t, func(t *testing.T) {
+		l := new(manual)
+		p := newOffline(t, nil, l)
+		p.takes(subscribeList, getPage(0), badGet)
+		go p.takes(getPage(1))
+		synctest.Wait()
+		require.Equal(t, [][2]int{{0, 2}}, l.asked())
+		l.sink.Answer(listState(0, 1), 1)
+		synctest.Wait()
+		require.Equal(t, [][2]int{{0, 2}, {1, 2}}, l.asked())
+		l.sink.Answer(listState(1, 1), 1)
+		require.Equal(t, []string{setAll(0, 1), errorBadPage, setAll(1, 1)}, p.says())
+	})
 }
 
 func TestListFails(t *testing.T) {

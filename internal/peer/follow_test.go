@@ -124,7 +124,8 @@ func TestGetWaits(t *testing.T) {
 	two := get(2, 9)
 	require.ErrorIs(t, (<-one).err, ErrSuperseded)
 	p.takes(`{"func":"set_all","type":"list","name":"l","page":1,"page_size":2,"total_item_count":0,"items":[]}`)
-	require.Empty(t, two, "that is the page for the get before")
+	p.takes(`{"func":"set_all","type":"list","name":"l","page":2,"page_size":10,"total_item_count":0,"items":[]}`)
+	require.Empty(t, two, "those are the answers to gets before")
 	p.takes(`{"func":"set_all","type":"list","name":"l","page":2,"page_size":5,"total_item_count":11,"items":[7]}`)
 	answer := <-two
 	require.NoError(t, answer.err)
@@ -134,7 +135,10 @@ func TestGetWaits(t *testing.T) {
 	three := get(3, 0)
 	p.Unfollow(r)
 	require.ErrorIs(t, (<-three).err, ErrClosed)
-	_, err := r.Get(dead(t), 0, 0)
+	_, err := r.Get(t.Context(), 0, 0)
+	require.ErrorIs(t, err, ErrClosed, "nobody follows it anymore")
+	require.NoError(t, p.Follow(r))
+	_, err = r.Get(dead(t), 0, 0)
 	require.ErrorIs(t, err, context.Canceled)
 }
 

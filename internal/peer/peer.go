@@ -90,6 +90,7 @@ type Peer struct {
 	// held, unless their comments say otherwise.
 	mu     sync.Mutex
 	conn   Conn            // nil before Run
+	early  func(Conn)      // the first Close before Run, if there was one
 	ctx    context.Context // of Run, the same from then on
 	why    error           // the connection ended; nil before that
 	out    outbox
@@ -119,10 +120,7 @@ func (p *Peer) Run(ctx context.Context, conn Conn) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer p.runs.Wait()
 	defer cancel()
-	p.mu.Lock()
-	p.ctx, p.conn = ctx, conn
-	p.mu.Unlock()
-	conn.Flush()
+	p.begin(ctx, conn)
 	stop := context.AfterFunc(ctx, func() { _ = p.Close(closeGoingAway, "") }) // Run returns the reason
 	err := p.read(conn)
 	if cause := context.Cause(ctx); cause != nil {
@@ -131,6 +129,18 @@ func (p *Peer) Run(ctx context.Context, conn Conn) error {
 	stop()
 	p.end(fmt.Errorf("peer: %w", err))
 	return p.Err()
+}
+
+// begin makes the connection known. If the peer was closed before, it is closed.
+func (p *Peer) begin(ctx context.Context, conn Conn) {
+	p.mu.Lock()
+	p.ctx, p.conn = ctx, conn
+	early := p.early
+	p.mu.Unlock()
+	if early != nil {
+		early(conn)
+	}
+	conn.Flush()
 }
 
 // closeGoingAway is the code of a close that nobody gave a better reason for.
@@ -205,12 +215,15 @@ func (p *Peer) Err() error {
 
 // Close starts to close the connection with a code of the WebSocket. What the
 // other end sends from now on is discarded. Only the first reason to close
-// counts. It does not block, and does nothing before Run.
+// counts. It does not block. Before Run it has Run close the connection.
 func (p *Peer) Close(code int, reason string) error {
 	p.mu.Lock()
 	conn := p.conn
-	p.out.closing = conn != nil
+	p.out.closing = true
 	p.out.room.Broadcast()
+	if conn == nil && p.early == nil {
+		p.early = func(c Conn) { _ = c.Close(code, reason) } // Run has the outcome
+	}
 	p.mu.Unlock()
 	if conn == nil {
 		return nil

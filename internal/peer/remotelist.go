@@ -112,11 +112,12 @@ func (r *RemoteList) Retry() {
 	}
 }
 
-// Abandon gives the Get that waits an error.
+// Abandon gives the Get that waits an error, and every later one, until the list
+// is followed again.
 func (r *RemoteList) Abandon(err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.waiter.end(protocol.Page{}, err)
+	r.waiter.close(err)
 }
 
 // message is the get for the page that was chosen.
@@ -139,6 +140,7 @@ func (r *RemoteList) attach(l *link) error {
 	}
 	r.link, r.wanted = l, true
 	r.page.Reset()
+	r.waiter.open()
 	return nil
 }
 
@@ -148,7 +150,7 @@ func (r *RemoteList) release(p *Peer) {
 	if r.link != nil && r.link.peer == p {
 		r.link.end()
 		r.link, r.wanted = nil, false
-		r.waiter.end(protocol.Page{}, ErrClosed)
+		r.waiter.close(ErrClosed)
 	}
 }
 
@@ -213,7 +215,7 @@ func (r *RemoteList) detach(l *link, err error) {
 	}
 	r.link = nil
 	if err != nil {
-		r.waiter.end(protocol.Page{}, err)
+		r.waiter.close(err)
 	}
 }
 

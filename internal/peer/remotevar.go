@@ -95,11 +95,12 @@ func (v *RemoteVar) Retry() {
 	}
 }
 
-// Abandon gives the Get that waits an error.
+// Abandon gives the Get that waits an error, and every later one, until the var
+// is followed again.
 func (v *RemoteVar) Abandon(err error) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.waiter.end(nil, err)
+	v.waiter.close(err)
 }
 
 func (v *RemoteVar) attach(l *link) error {
@@ -112,6 +113,7 @@ func (v *RemoteVar) attach(l *link) error {
 		return err
 	}
 	v.link, v.wanted = l, true
+	v.waiter.open()
 	return nil
 }
 
@@ -121,7 +123,7 @@ func (v *RemoteVar) release(p *Peer) {
 	if v.link != nil && v.link.peer == p {
 		v.link.end()
 		v.link, v.wanted = nil, false
-		v.waiter.end(nil, ErrClosed)
+		v.waiter.close(ErrClosed)
 	}
 }
 
@@ -180,7 +182,7 @@ func (v *RemoteVar) detach(l *link, err error) {
 	}
 	v.link = nil
 	if err != nil {
-		v.waiter.end(nil, err)
+		v.waiter.close(err)
 	}
 }
 

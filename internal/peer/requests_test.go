@@ -3,6 +3,7 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/socksync/socksync/protocol"
@@ -48,7 +49,7 @@ func (a *audience) calls(name string) *call {
 
 func (a *audience) require(told ...string) {
 	a.t.Helper()
-	require.Equal(a.t, told, a.told)
+	require.Equal(a.t, strings.Join(told, ", "), strings.Join(a.told, ", "))
 	a.told = nil
 }
 
@@ -115,8 +116,10 @@ func TestItemThatIsNotProvided(t *testing.T) {
 	a.takes(refusedWith(protocol.InvalidName))
 	require.Equal(t, protocol.InvalidName, codeOf(c.err))
 	a.followVar("v")
-	a.takes(set(1), refusedWith(protocol.InvalidName))
+	a.takes(refusedWith(protocol.InvalidName))
 	a.require("3 taken=true", "3 taken=false")
+	a.takes(set(1))
+	a.require()
 
 	// The next call subscribes again: it may have been provided since.
 	a.says()
@@ -203,6 +206,24 @@ func TestGetAfterRefusal(t *testing.T) {
 	p.Unfollow(r)
 	r.Retry()
 	require.Empty(t, p.says())
+}
+
+// A get that is answered by error 1 says that there is no subscription: the other
+// end had too many, say. So the next one subscribes again.
+func TestSubscriptionThatWasNotTaken(t *testing.T) {
+	t.Parallel()
+	p := newOffline(t, nil)
+	require.NoError(t, p.Follow(NewRemoteList("l", nil)))
+	v := NewRemoteVar("v", nil)
+	require.NoError(t, p.Follow(v))
+	p.takes(`{"func":"set_all","type":"list","name":"l","page":0,"page_size":2,"total_item_count":1,"items":[1]}`)
+	p.takes(refusedWith(protocol.Other), refusedWith(protocol.InvalidFunc))
+	p.says()
+	v.Retry()
+	require.Equal(t, []string{`{"func":"get","type":"var","name":"v"}`}, p.says(), "error 8 may be for the get")
+	p.takes(refusedWith(protocol.InvalidFunc))
+	v.Retry()
+	require.Equal(t, []string{`{"func":"subscribe","type":"var","name":"v"}`, `{"func":"get","type":"var","name":"v"}`}, p.says())
 }
 
 // Retry asks for what has not come, and for nothing else.

@@ -19,14 +19,14 @@ import (
 // pair connects two peers that both provide the same items.
 func pair(t *testing.T, items ...func() Item) (accepted, dialed *running) {
 	t.Helper()
-	make := func() *running {
+	newEnd := func() *running {
 		r := new(Registry)
 		for _, item := range items {
 			require.NoError(t, r.Add(item()))
 		}
 		return newRunning(&Config{Registry: r, Limits: Limits{Calls: 1000}})
 	}
-	accepted, dialed = make(), make()
+	accepted, dialed = newEnd(), newEnd()
 	dial(t, newServer(t, func(w http.ResponseWriter, r *http.Request) { serve(t, w, r, accepted) }), dialed)
 	t.Cleanup(func() {
 		dialed.stop(t)
@@ -104,7 +104,6 @@ func TestRunEndsWithItsContext(t *testing.T) {
 func TestCloseWithACode(t *testing.T) {
 	t.Parallel()
 	p := newRunning(nil)
-	require.NoError(t, p.Close(1000, ""), "before Run it does nothing")
 	tester := rawDial(t, p)
 	tester.send(`{"func":"get","type":"var","name":"x"}`)
 	tester.expectError(protocol.InvalidName)
@@ -114,6 +113,19 @@ func TestCloseWithACode(t *testing.T) {
 	var ce websocket.CloseError
 	require.ErrorAs(t, err, &ce)
 	require.Equal(t, websocket.CloseError{Code: protocol.CloseShutdown, Reason: "come back later"}, ce)
+	require.Equal(t, protocol.CloseShutdown, wsconn.CloseStatus(<-p.ended))
+}
+
+func TestCloseBeforeRun(t *testing.T) {
+	t.Parallel()
+	p := newRunning(nil)
+	require.NoError(t, p.Close(protocol.CloseShutdown, "too late"))
+	require.NoError(t, p.Close(protocol.CloseTooSlow, "only the first reason counts"))
+	_, err := p.Call(t.Context(), "f", nil)
+	require.ErrorIs(t, err, ErrClosed)
+	tester := rawDial(t, p)
+	_, _, err = tester.ws.Read(t.Context())
+	require.Equal(t, websocket.StatusCode(protocol.CloseShutdown), websocket.CloseStatus(err))
 	require.Equal(t, protocol.CloseShutdown, wsconn.CloseStatus(<-p.ended))
 }
 

@@ -19,14 +19,30 @@ type result[T any] struct {
 
 // waiter is the Get that waits for an answer, if one does. It is guarded by the
 // lock of whoever has it.
-type waiter[T any] struct{ done chan result[T] }
+type waiter[T any] struct {
+	done   chan result[T]
+	closed error // no answer is to come
+}
 
 // begin takes the place of the one that waits.
 func (w *waiter[T]) begin() <-chan result[T] {
 	var none T
 	w.end(none, ErrSuperseded)
-	w.done = make(chan result[T], 1)
-	return w.done
+	done := make(chan result[T], 1)
+	if w.done = done; w.closed != nil {
+		w.end(none, w.closed)
+	}
+	return done
+}
+
+// open says that answers may come.
+func (w *waiter[T]) open() { w.closed = nil }
+
+// close gives the one that waits, and all that follow, an error.
+func (w *waiter[T]) close(err error) {
+	var none T
+	w.end(none, err)
+	w.closed = err
 }
 
 // end gives the one that waits what it waits for.

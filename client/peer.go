@@ -1,0 +1,52 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/socksync/socksync/internal/peer"
+)
+
+// Peer is whoever provides what is followed and called: the server, through a
+// [*Client], or a client, through its connection at the server.
+type Peer interface {
+	// Follow and Unfollow are called by the functions of this package.
+	Follow(peer.Remote) error
+	Unfollow(peer.Remote)
+	// Call calls a function with arguments in JSON.
+	Call(ctx context.Context, function string, args json.RawMessage) (json.RawMessage, error)
+}
+
+// Errors of what is followed.
+var (
+	// ErrFollowed says that the item is followed already over this connection.
+	ErrFollowed = peer.ErrFollowed
+	// ErrSuperseded says that another Get took the place of the one that waited.
+	ErrSuperseded = peer.ErrSuperseded
+)
+
+// Call calls a function. args are encoded by encoding/json, to an object or to
+// null for none; the result is decoded by it, and is the zero R if the function
+// has none. If the context has no deadline, the call ends after the peer's
+// CallTimeout. What the other end answers instead of a result is a
+// [*protocol.Error].
+func Call[A, R any](ctx context.Context, p Peer, function string, args A) (R, error) {
+	var result R
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return result, fmt.Errorf("client: call %q: arguments: %w", function, err)
+	}
+	if bytes.Equal(raw, []byte("null")) {
+		raw = nil
+	}
+	value, err := p.Call(ctx, function, raw)
+	if err != nil || len(value) == 0 {
+		return result, err
+	}
+	if err := json.Unmarshal(value, &result); err != nil {
+		return result, fmt.Errorf("client: call %q: result: %w", function, err)
+	}
+	return result, nil
+}
