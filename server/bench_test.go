@@ -52,8 +52,8 @@ const (
 // 50 commits a second, in "flat out" as many as one writer can make.
 //
 // The subscribers are in a process of their own, so that the server has its memory and its garbage collector for itself,
-// but the two share the machine, as they do with Postgres: each connection is a WebSocket over TCP on the loopback
-// interface, read by the library that a Go client would use, and its messages are searched and not decoded.
+// but the two share the machine, and Postgres too: each connection is a WebSocket over TCP on the loopback interface, and
+// its messages are searched and not decoded.
 func BenchmarkCommitToClient(b *testing.B) {
 	for _, pace := range []struct {
 		name    string

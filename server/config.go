@@ -48,7 +48,8 @@ type Config struct {
 
 	// OnConnect is called in a goroutine of its own for each connection. The
 	// context ends with the connection, and the connection waits for the
-	// function's return when it ends. Default: none.
+	// function's return when it ends. A panic closes the connection with 1011.
+	// Default: none.
 	OnConnect func(context.Context, *Conn)
 
 	// OnDisconnect is called once after a connection has ended and OnConnect has

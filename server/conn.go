@@ -46,6 +46,17 @@ func (c *Conn) Close(code int, reason string) error {
 // Done is closed when the connection has ended.
 func (c *Conn) Done() <-chan struct{} { return c.peer.Done() }
 
+// connected calls Config.OnConnect. A panic ends the connection and not the program.
+func (c *Conn) connected(ctx context.Context) {
+	defer func() {
+		if p := recover(); p != nil {
+			c.server.log.Error("OnConnect panicked", "error", p, "stack", string(debug.Stack()))
+			_ = c.Close(wsconn.StatusInternalError, "internal error") // it may have ended
+		}
+	}()
+	c.server.config.OnConnect(ctx, c)
+}
+
 // authorize asks Config.Authorize. A panic refuses the item: it must not take the
 // connection's reader down.
 func (c *Conn) authorize(ctx context.Context, kind protocol.ItemType, name string) (err error) {

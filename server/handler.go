@@ -93,7 +93,7 @@ func (s *Server) serve(r *http.Request, c *Conn) {
 		_ = c.Close(protocol.CloseShutdown, shuttingDown) // Run has the outcome
 	}
 	if s.config.OnConnect != nil {
-		c.hooks.Go(func() { s.config.OnConnect(ctx, c) })
+		c.hooks.Go(func() { c.connected(ctx) })
 	}
 	err := c.peer.Run(ctx, c.socket)
 	cancel()

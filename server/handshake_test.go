@@ -91,8 +91,10 @@ func (b *browser) callFails(name string) string {
 // TestAuthorize checks that what is refused looks like what does not exist.
 func TestAuthorize(t *testing.T) {
 	t.Parallel()
-	forbidden := func(_ context.Context, who server.Identity, what server.Item) error {
+	forbidden := func(ctx context.Context, who server.Identity, what server.Item) error {
 		switch {
+		case server.IdentityFrom(ctx) != who:
+			return errors.New("the context is another's")
 		case what.Name == "panics":
 			panic("authorize")
 		case what.Name == "secret" && who != user{"root"}:

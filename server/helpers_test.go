@@ -45,12 +45,17 @@ func exec(t testing.TB, pool *pgxpool.Pool, sql string, args ...any) {
 	require.NoError(t, err, sql)
 }
 
+// querier is a pool or a connection.
+type querier interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
 // answerOf is a page as the database has it.
-func answerOf[T any](t testing.TB, pool *pgxpool.Pool, query string, page, size int) pageOf {
+func answerOf[T any](t testing.TB, pool querier, query string, page, size int) pageOf {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	rows, err := pool.Query(ctx, query)
+	rows, err := pool.Query(ctx, query, pgx.QueryExecModeDescribeExec) // no plan of a table that has changed since
 	require.NoError(t, err)
 	all, err := pgx.CollectRows(rows, pgx.RowToStructByName[T])
 	require.NoError(t, err)
@@ -69,7 +74,7 @@ func dialWith(t testing.TB, address string, options *websocket.DialOptions) (*br
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	conn, response, err := websocket.Dial(ctx, address, options) //nolint:bodyclose // the library closes it, and keeps what it has read
+	conn, response, err := websocket.Dial(ctx, address, options)
 	if err != nil {
 		require.NotNil(t, response, "dial: %v", err)
 		return nil, response
@@ -275,5 +280,3 @@ func (j *journal) all() []string {
 	defer j.mu.Unlock()
 	return append([]string(nil), j.entries...)
 }
-
-func ptr[T any](v T) *T { return &v }

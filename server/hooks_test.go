@@ -111,6 +111,27 @@ func TestCloseAtOnce(t *testing.T) {
 	}
 }
 
+// TestPanics checks that a hook that panics ends its connection and nothing else.
+func TestPanics(t *testing.T) {
+	t.Parallel()
+	gone := make(chan error, 2)
+	_, address := serve(t, nil, &server.Config{
+		Authenticate: signIn,
+		OnConnect: func(_ context.Context, c *server.Conn) {
+			if c.Identity() == (user{"jonah"}) {
+				panic("storm")
+			}
+		},
+		OnDisconnect: func(_ *server.Conn, err error) { gone <- err },
+	}, whoami())
+	other, _ := dialWith(t, address, withHeader("User", "ann"))
+	jonah, _ := dialWith(t, address, withHeader("User", "jonah"))
+	require.Equal(t, wsconn.StatusInternalError, jonah.ended())
+	require.Equal(t, wsconn.StatusInternalError, wsconn.CloseStatus(await(t, gone, "OnDisconnect")))
+	other.send(`{"func":"subscribe","type":"function","name":"whoami"}`)
+	require.Equal(t, `"ann"`, other.result("whoami", "1", "{}"))
+}
+
 // TestCloseCodes checks what a code that cannot be sent becomes.
 func TestCloseCodes(t *testing.T) {
 	t.Parallel()

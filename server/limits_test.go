@@ -136,7 +136,7 @@ func (n narrow) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c, c.(*net.UnixConn).SetWriteBuffer(4 << 10) //nolint:errcheck // a Unix listener's
+	return c, c.(*net.UnixConn).SetWriteBuffer(4 << 10)
 }
 
 // slowly serves a server to clients of which the kernel takes little before they
@@ -169,7 +169,7 @@ type sleeper struct {
 
 func sleep(t *testing.T, address string, client *http.Client) *sleeper {
 	t.Helper()
-	conn, _, err := websocket.Dial(within(t), address, &websocket.DialOptions{HTTPClient: client}) //nolint:bodyclose // the library's
+	conn, _, err := websocket.Dial(within(t), address, &websocket.DialOptions{HTTPClient: client})
 	require.NoError(t, err)
 	conn.SetReadLimit(1 << 26)
 	t.Cleanup(func() { _ = conn.CloseNow() })

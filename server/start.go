@@ -16,17 +16,14 @@ import (
 // the start only. An error says what to do; the server can be started again.
 // Starting a started server does nothing.
 func (s *Server) Start(ctx context.Context) error {
-	check := func(run context.Context) error {
-		both, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		defer context.AfterFunc(run, func() { cancel(context.Cause(run)) })()
-		err := s.begin(both)
-		if cause := context.Cause(both); err != nil && cause != nil {
+	check := func(ctx context.Context) error {
+		err := s.begin(ctx)
+		if cause := context.Cause(ctx); err != nil && cause != nil {
 			return fmt.Errorf("start given up: %w: %w", cause, err)
 		}
 		return err
 	}
-	return s.service.Start(context.WithoutCancel(ctx), check, s.watch)
+	return s.service.Launch(ctx, check, s.watch)
 }
 
 // Stop closes every connection with 4010, waits until all have ended, hooks and

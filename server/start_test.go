@@ -3,7 +3,6 @@ package server_test
 import (
 	"context"
 	"errors"
-
 	"path/filepath"
 	"testing"
 
@@ -47,67 +46,72 @@ func TestStartWithoutDatabase(t *testing.T) {
 	}
 }
 
-// TestDefinitionsAgainstTheTable checks that what does not fit the database is an
-// error of Start that names the definition, and what is wrong with it.
-func TestDefinitionsAgainstTheTable(t *testing.T) {
-	t.Parallel()
-	type unscannable struct {
+// Structs that do not fit the table.
+type (
+	unscannable struct {
 		_    struct{} `socksync:"table=items; list=unscannable"`
 		ID   int64    `db:"id" json:"id" socksync:"pk"`
 		Note struct {
 			X int
 		} `db:"note" json:"note"`
 	}
-	type mistyped struct {
+	mistyped struct {
 		_    struct{} `socksync:"table=items; list=mistyped"`
 		ID   int64    `db:"id" json:"id" socksync:"pk"`
 		Note int      `db:"note" json:"note"`
 	}
-	type lacking struct {
+	lacking struct {
 		_     struct{} `socksync:"table=items; list=lacking; order=color"`
 		ID    int64    `db:"id" json:"id" socksync:"pk"`
 		Color string   `db:"color" json:"color"`
 	}
-	type keyless struct {
+	keyless struct {
 		_ struct{} `socksync:"table=keyless; list=keyless"`
 		N int      `db:"n" json:"n" socksync:"pk"`
 	}
-	type byNote struct {
-		_    struct{} `socksync:"table=items; list=by_note"`
-		Note *string  `db:"note" json:"note" socksync:"pk"`
-	}
-	variable := func(name, query string, tables ...string) binding.Definition {
-		return binding.Var[int64](binding.Name(name), binding.Query(query, tables...))
-	}
+)
+
+func variable(name, query string, tables ...string) binding.Definition {
+	return binding.Var[int64](binding.Name(name), binding.Query(query, tables...))
+}
+
+// misfits are definitions that do not fit the database, and what Start says of each.
+var misfits = []struct {
+	def  binding.Definition
+	says []string
+}{
+	{listItem(binding.Table("nowhere")), []string{`list "items"`, "nowhere", "does not exist"}},
+	{listItem(binding.Table("nowhere.items")), []string{`list "items"`, "nowhere", "does not exist"}},
+	{listItem(binding.Table(`"Items"`)), []string{`list "items"`, "Items", "does not exist"}},
+	{binding.List[lacking](), []string{`list "lacking"`, "items", `"color"`}},
+	{binding.List[mistyped](), []string{`list "mistyped"`, `"note"`, "text", "mistyped.Note", "int"}},
+	{binding.List[unscannable](), []string{`list "unscannable"`, `"note"`, "unscannable.Note"}},
+	{binding.List[keyless](), []string{"keyless"}},
+	{listItem(binding.Table("items_view")), []string{"items_view"}},
+	{listItem(binding.Where("paint = 'red'")), []string{`list "items"`, "paint"}},
+	{listItem(binding.Where("n >")), []string{`list "items"`, "syntax error"}},
+	{listItem(binding.Where("note")), []string{`list "items"`, "boolean"}},
+	{listItem(binding.Where("$1::text IS NOT NULL")), []string{`list "items"`, "parameters"}},
+	{variable("none", "SELECT count(*) FROM nowhere", "items"), []string{`var "none"`, "nowhere"}},
+	{variable("depends", "SELECT 1::bigint", "nowhere"), []string{`var "depends"`, "nowhere"}},
+	{variable("keyless", "SELECT count(*) FROM keyless", "keyless"), []string{`var "keyless"`, "keyless", "primary key"}},
+	{variable("two", "SELECT id, id FROM items", "items"), []string{`var "two"`, "2 columns"}},
+	{variable("no", "SELECT FROM items", "items"), []string{`var "no"`, "0 columns"}},
+	{variable("type", "SELECT note FROM items", "items"), []string{`var "type"`, "text", "int64"}},
+	{variable("syntax", "SELEC 1", "items"), []string{`var "syntax"`, "syntax error"}},
+	{variable("statements", "SELECT 1; SELECT 2", "items"), []string{`var "statements"`}},
+	{variable("write", "DELETE FROM items", "items"), []string{`var "write"`}},
+	{variable("parameter", "SELECT $1::bigint", "items"), []string{`var "parameter"`, "parameters"}},
+	{binding.Var[item](binding.Name("object"), binding.Query("SELECT 1 AS id", "items")), []string{`var "object"`, `"n"`, `"note"`}},
+}
+
+// TestDefinitionsAgainstTheTable checks that what does not fit the database is an
+// error of Start that names the definition, and what is wrong with it.
+func TestDefinitionsAgainstTheTable(t *testing.T) {
+	t.Parallel()
 	pool := pgtest.New(t)
 	exec(t, pool, itemsTable+`CREATE TABLE keyless (n int); CREATE VIEW items_view AS SELECT * FROM items;`)
-	for _, c := range []struct {
-		def  binding.Definition
-		says []string
-	}{
-		{listItem(binding.Table("nowhere")), []string{`list "items"`, "nowhere", "does not exist"}},
-		{listItem(binding.Table("nowhere.items")), []string{`list "items"`, "nowhere", "does not exist"}},
-		{listItem(binding.Table(`"Items"`)), []string{`list "items"`, "Items", "does not exist"}},
-		{binding.List[lacking](), []string{`list "lacking"`, "items", `"color"`}},
-		{binding.List[mistyped](), []string{`list "mistyped"`, `"note"`, "text", "mistyped.Note", "int"}},
-		{binding.List[unscannable](), []string{`list "unscannable"`, `"note"`, "unscannable.Note"}},
-		{binding.List[keyless](), []string{"keyless"}},
-		{listItem(binding.Table("items_view")), []string{"items_view"}},
-		{listItem(binding.Where("colour = 'red'")), []string{`list "items"`, "colour"}},
-		{listItem(binding.Where("n >")), []string{`list "items"`, "syntax error"}},
-		{listItem(binding.Where("note")), []string{`list "items"`, "boolean"}},
-		{variable("none", "SELECT count(*) FROM nowhere", "items"), []string{`var "none"`, "nowhere"}},
-		{variable("depends", "SELECT 1::bigint", "nowhere"), []string{`var "depends"`, "nowhere"}},
-		{variable("keyless", "SELECT count(*) FROM keyless", "keyless"), []string{`var "keyless"`, "keyless", "primary key"}},
-		{variable("two", "SELECT id, id FROM items", "items"), []string{`var "two"`, "2 columns"}},
-		{variable("no", "SELECT FROM items", "items"), []string{`var "no"`, "0 columns"}},
-		{variable("type", "SELECT note FROM items", "items"), []string{`var "type"`, "text", "int64"}},
-		{variable("syntax", "SELEC 1", "items"), []string{`var "syntax"`, "syntax error"}},
-		{variable("statements", "SELECT 1; SELECT 2", "items"), []string{`var "statements"`}},
-		{variable("write", "DELETE FROM items", "items"), []string{`var "write"`}},
-		{variable("parameter", "SELECT $1::bigint", "items"), []string{`var "parameter"`}},
-		{binding.Var[item](binding.Name("object"), binding.Query("SELECT 1 AS id", "items")), []string{`var "object"`, `"n"`, `"note"`}},
-	} {
+	for _, c := range misfits {
 		live := newServer(t, pool, &server.Config{Migrate: true}, c.def)
 		err := live.Start(within(t))
 		require.Error(t, err, c.def)
@@ -116,11 +120,13 @@ func TestDefinitionsAgainstTheTable(t *testing.T) {
 		}
 	}
 	live := newServer(t, pool, &server.Config{Migrate: true}, listItem(binding.Table("nowhere")),
-		listItem(binding.Name("other"), binding.Where("colour")), variable("third", "SELEC", "items"))
+		listItem(binding.Name("other"), binding.Where("paint")), variable("third", "SELEC", "items"),
+		variable("fourth", "SELECT 1::bigint", "nowhere", "items", "neverwhere"))
 	err := live.Start(within(t))
-	for _, says := range []string{`"items"`, `"other"`, `"third"`} {
+	for _, says := range []string{`"items"`, `"other"`, `"third"`, `"fourth"`, `"neverwhere"`} {
 		require.ErrorContains(t, err, says, "every mistake is said")
 	}
+	require.NotContains(t, err.Error(), "aborted", "and nothing that only follows from one")
 }
 
 // TestKeysDiffer checks that two definitions cannot follow a table by different keys.
@@ -184,7 +190,7 @@ func TestStartTwice(t *testing.T) {
 		require.NoError(t, live.Stop(within(t)))
 		require.NoError(t, live.Stop(within(t)), "twice")
 		require.Equal(t, 4010, f.ended())
-		require.Zero(t, pool.Stat().AcquiredConns())
+		allReturned(t, pool)
 		exec(t, pool, "UPDATE items SET n = n + 1") // the pool is the caller's
 	}
 }
@@ -210,12 +216,19 @@ func TestStartCanceled(t *testing.T) {
 	started := make(chan error, 1)
 	go func() { started <- live.Start(ctx) }()
 	blocked()
+	impatient, leave := context.WithCancel(context.Background())
+	leave()
+	require.ErrorIs(t, live.Start(impatient), context.Canceled, "who waits for another's start need not wait on")
 	cancel(reason)
 	require.ErrorIs(t, await(t, started, "Start"), reason)
 	release()
-	require.NoError(t, live.Start(within(t)), "the next one is not concerned")
-	cancel(nil)
-	require.NoError(t, live.Ready(), "the context bounds the start only")
+	ctx, cancel = context.WithCancelCause(context.Background())
+	address := mount(t, live)
+	require.NoError(t, live.Start(ctx), "the next one is not concerned")
+	cancel(reason)
+	f := follow(t, address, "items", 0, 5)
+	exec(t, pool, "DELETE FROM items WHERE id = 1")
+	f.shows(answerOf[item](t, pool, fromItems, 0, 5)) // the context bounds the start only
 }
 
 // lock keeps triggers from being installed on the items. The first function waits
@@ -257,7 +270,14 @@ func TestStopDuringStart(t *testing.T) {
 	require.ErrorIs(t, live.Ready(), server.ErrNotStarted)
 	release()
 	require.NoError(t, live.Start(within(t)))
-	require.NoError(t, live.Ready())
+	follow(t, mount(t, live), "items", 0, 5)
+}
+
+// allReturned waits until no connection of the pool is taken. One whose query was
+// canceled is closed, and given back, in the background.
+func allReturned(t testing.TB, pool *pgxpool.Pool) {
+	t.Helper()
+	require.Eventually(t, func() bool { return pool.Stat().AcquiredConns() == 0 }, patience, patience/1000)
 }
 
 // TestStartAndStopAtOnce has starts and stops meet at all moments. Whatever the
@@ -275,14 +295,24 @@ func TestStartAndStopAtOnce(t *testing.T) {
 		"a database":       {newServer(t, pool, &server.Config{Migrate: true}, listItem(), countItems()), 15},
 	} {
 		for round := range c.rounds {
-			started := make(chan error, 1)
 			ctx, cancel := context.WithCancel(context.Background())
+			started := make(chan error, 1)
 			go func() { started <- c.live.Start(ctx) }()
-			go cancel()
 			if round%2 == 0 {
-				require.NoError(t, c.live.Stop(within(t)))
+				go cancel()
 			}
-			err := await(t, started, "Start")
+			var err error
+			for waits := round%3 > 0; waits; {
+				select {
+				case err = <-started:
+					waits = false
+				default:
+					require.NoError(t, c.live.Stop(context.Background()))
+				}
+			}
+			if round%3 == 0 {
+				err = await(t, started, "Start")
+			}
 			if err != nil {
 				ended := errors.Is(err, lifecycle.ErrStopped) || errors.Is(err, context.Canceled)
 				require.True(t, ended, "%s: %v", about, err)
@@ -290,7 +320,8 @@ func TestStartAndStopAtOnce(t *testing.T) {
 			}
 			require.NoError(t, c.live.Stop(within(t)))
 			require.ErrorIs(t, c.live.Ready(), server.ErrNotStarted, about)
+			cancel()
 		}
 	}
-	require.Zero(t, pool.Stat().AcquiredConns())
+	allReturned(t, pool)
 }

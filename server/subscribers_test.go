@@ -1,8 +1,10 @@
 package server_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -11,11 +13,12 @@ import (
 	"net/http"
 	"os"
 	process "os/exec"
+	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
-	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 )
@@ -76,20 +79,18 @@ func runSubscribers() bool {
 	if address == "" {
 		return false
 	}
-	if err := subscribeAll(address); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, context.Canceled) {
+	if err := subscribeAll(address); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
 		fmt.Fprintln(os.Stderr, "subscribers:", err)
 	}
 	return true
 }
 
 func subscribeAll(address string) error {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
 	input, output := gob.NewDecoder(os.Stdin), gob.NewEncoder(os.Stdout)
 	all := make([]*subscriber, watchers)
 	for i := range all {
 		var err error
-		if all[i], err = subscribe(ctx, address); err != nil {
+		if all[i], err = subscribe(context.Background(), address); err != nil {
 			return err
 		}
 	}
@@ -100,15 +101,17 @@ func subscribeAll(address string) error {
 	if err := input.Decode(&commits); err != nil {
 		return err
 	}
-	go func() { // the benchmark gave up, or has died
+	go func() { // the benchmark has given up, or has died
 		_, _ = io.Copy(io.Discard, os.Stdin)
-		cancel()
+		for _, s := range all {
+			_ = s.tcp.Close()
+		}
 	}()
 	arrivals := make([][]int64, len(all))
 	var group errgroup.Group
 	for i, s := range all {
 		group.Go(func() (err error) {
-			arrivals[i], err = s.watch(ctx, commits)
+			arrivals[i], err = s.watch(commits)
 			return err
 		})
 	}
@@ -118,11 +121,12 @@ func subscribeAll(address string) error {
 	return output.Encode(arrivals)
 }
 
-// subscriber is one connection.
+// subscriber is one connection. It takes the messages out of their frames and does no more, since it stands for a client
+// that has a machine of its own.
 type subscriber struct {
-	socket *websocket.Conn
-	tcp    *stampedConn
-	buffer bytes.Buffer
+	tcp     *stampedConn
+	frames  *bufio.Reader
+	message []byte
 }
 
 // stampedConn knows when it was read from last.
@@ -140,46 +144,74 @@ func (c *stampedConn) Read(p []byte) (int, error) {
 // subscribe connects and waits for page 0.
 func subscribe(ctx context.Context, address string) (*subscriber, error) {
 	s := &subscriber{}
-	transport := &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http"+strings.TrimPrefix(address, "ws"), http.NoBody)
+	if err != nil {
+		return nil, err
+	}
+	request.Header = http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"},
+		"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+	}
+	response, err := s.transport().RoundTrip(request)
+	if err != nil {
+		return nil, err
+	}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		return nil, errors.Join(fmt.Errorf("handshake: %s", response.Status), response.Body.Close())
+	}
+	stream, _ := response.Body.(io.ReadWriter)
+	s.frames = bufio.NewReader(stream)
+	_, err = stream.Write(slices.Concat(
+		frame(`{"func":"subscribe","type":"list","name":"departures"}`),
+		frame(fmt.Sprintf(`{"func":"get","type":"list","name":"departures","page":0,"page_size":%d}`, pageSize)),
+	))
+	if err != nil {
+		return nil, err
+	}
+	return s, s.next()
+}
+
+// transport dials one connection, and keeps it.
+func (s *subscriber) transport() *http.Transport {
+	return &http.Transport{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 		var dialer net.Dialer
 		conn, err := dialer.DialContext(ctx, network, address)
 		s.tcp = &stampedConn{Conn: conn}
 		return s.tcp, err
 	}}
-	var err error
-	s.socket, _, err = websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport}}) //nolint:bodyclose // the library closes it
-	if err != nil {
-		return nil, err
-	}
-	s.socket.SetReadLimit(1 << 20)
-	for _, message := range []string{
-		`{"func":"subscribe","type":"list","name":"departures"}`,
-		fmt.Sprintf(`{"func":"get","type":"list","name":"departures","page":0,"page_size":%d}`, pageSize),
-	} {
-		if err := s.socket.Write(ctx, websocket.MessageText, []byte(message)); err != nil {
-			return nil, err
-		}
-	}
-	return s, s.next(ctx)
 }
 
-// next reads the next message into the buffer.
-func (s *subscriber) next(ctx context.Context) error {
-	_, r, err := s.socket.Reader(ctx)
-	if err != nil {
+// frame returns a short text message as a client sends it, with a mask of zeros.
+func frame(message string) []byte {
+	const final, text, masked = 0x80, 1, 0x80
+	return append([]byte{final | text, masked | byte(len(message)), 0, 0, 0, 0}, message...)
+}
+
+// next reads the next message.
+func (s *subscriber) next() error {
+	var header [2]byte
+	if _, err := io.ReadFull(s.frames, header[:]); err != nil {
 		return err
 	}
-	s.buffer.Reset()
-	_, err = s.buffer.ReadFrom(r)
+	size := int(header[1])
+	if size > 125 { // then the size follows, in 2 bytes; no message here needs the 8 of 127
+		var extended [2]byte
+		if _, err := io.ReadFull(s.frames, extended[:]); err != nil {
+			return err
+		}
+		size = int(binary.BigEndian.Uint16(extended[:]))
+	}
+	s.message = slices.Grow(s.message[:0], size)[:size]
+	_, err := io.ReadFull(s.frames, s.message)
 	return err
 }
 
 // watch returns when each commit arrived. A message that shows a commit shows all before it too, whose own messages may
 // have been folded into it.
-func (s *subscriber) watch(ctx context.Context, commits int) ([]int64, error) {
+func (s *subscriber) watch(commits int) ([]int64, error) {
 	arrivals := make([]int64, 0, commits)
 	for len(arrivals) < commits {
-		if err := s.next(ctx); err != nil {
+		if err := s.next(); err != nil {
 			return nil, err
 		}
 		for last := s.lastCommit(); len(arrivals) <= last; {
@@ -192,7 +224,7 @@ func (s *subscriber) watch(ctx context.Context, commits int) ([]int64, error) {
 // lastCommit returns the number of the last commit that the message shows, -1 if it shows none.
 func (s *subscriber) lastCommit() int {
 	last := -1
-	rest := s.buffer.Bytes()
+	rest := s.message
 	for {
 		var found bool
 		if _, rest, found = bytes.Cut(rest, []byte(`"delay_minutes":`)); !found {

@@ -40,9 +40,32 @@ type run struct {
 // The context of both ends with ctx, or with Stop, and with the same cause. If it ends while check runs and check passes
 // all the same, work still runs, so that it can let go of what check took; Start then returns the cause, after work.
 func (s *Service) Start(ctx context.Context, check, work func(context.Context) error) error {
-	r, runCtx, mine := s.begin(ctx)
+	return s.start(ctx, ctx, check, work)
+}
+
+// Launch is Start for a component whose life ctx does not bound: it bounds the check, and the wait for that of another
+// call, but work ends only with Stop. The context of work carries ctx's values.
+func (s *Service) Launch(ctx context.Context, check, work func(context.Context) error) error {
+	bounded := func(run context.Context) error {
+		both, cancel := context.WithCancelCause(run)
+		defer cancel(nil)
+		defer context.AfterFunc(ctx, func() { cancel(context.Cause(ctx)) })()
+		if check == nil {
+			return nil
+		}
+		return check(both)
+	}
+	return s.start(ctx, context.WithoutCancel(ctx), bounded, work)
+}
+
+// start begins a run that ends with the context life, or waits for the check of the one that goes on.
+func (s *Service) start(ctx, life context.Context, check, work func(context.Context) error) error {
+	r, runCtx, mine := s.begin(life)
 	if mine {
 		r.execute(runCtx, check, work)
+	}
+	if isClosed(r.started) {
+		return r.err // however ctx stands
 	}
 	select {
 	case <-r.started:

@@ -139,6 +139,39 @@ func TestStopDuringTheCheck(t *testing.T) {
 	})
 }
 
+func TestLaunchIsNotBoundedByItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var s lifecycle.Service
+		type key struct{}
+		ctx, cancel := context.WithCancelCause(context.WithValue(t.Context(), key{}, "value"))
+		require.NoError(t, s.Launch(ctx, func(context.Context) error { return nil }, untilDone))
+		cancel(errTest)
+		synctest.Wait()
+		require.NoError(t, s.Err(), "it runs on")
+		require.NoError(t, s.Launch(ctx, untilDone, untilDone), "it runs already")
+		require.NoError(t, s.Stop(t.Context()))
+		require.ErrorIs(t, s.Err(), lifecycle.ErrStopped)
+
+		ctx, cancel = context.WithCancelCause(context.WithValue(t.Context(), key{}, "value"))
+		got := make(chan error, 1)
+		check := func(ctx context.Context) error {
+			require.Equal(t, "value", ctx.Value(key{}))
+			return untilDone(ctx)
+		}
+		go func() { got <- s.Launch(ctx, check, untilDone) }()
+		synctest.Wait()
+		require.ErrorIs(t, s.Launch(stopped(t), check, untilDone), context.Canceled, "tired of waiting")
+		cancel(errTest)
+		require.ErrorIs(t, <-got, errTest, "the check is bounded")
+
+		go func() { got <- s.Launch(t.Context(), untilDone, untilDone) }()
+		synctest.Wait()
+		require.NoError(t, s.Stop(t.Context()))
+		require.ErrorIs(t, <-got, lifecycle.ErrStopped)
+	})
+}
+
 // stopped returns a context that has ended.
 func stopped(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
