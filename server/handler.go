@@ -10,27 +10,40 @@ import (
 	"github.com/socksync/socksync/protocol"
 )
 
-// ServeHTTP upgrades the request to a WebSocket and serves it until it ends. It
-// may be mounted at any path. Before Start and after Stop it answers 503.
+// ServeHTTP upgrades the request to a WebSocket, which is served until it ends by a
+// goroutine of its own: a handler that has returned leaves net/http nothing to keep
+// for the connection. It may be mounted at any path. Before Start and after Stop it
+// answers 503.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !s.enter() {
 		http.Error(w, "not serving", http.StatusServiceUnavailable)
 		return
 	}
-	defer s.conns.Done()
+	c, err := s.accept(w, r)
+	if err != nil {
+		s.conns.Done()
+		return
+	}
+	go func() {
+		defer s.conns.Done()
+		s.serve(r, c)
+	}()
+}
+
+// accept makes the connection, or answers why not.
+func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
 	identity, err := s.authenticate(r)
 	if err != nil {
 		s.refuse(w, r, err)
-		return
+		return nil, err
 	}
 	c := &Conn{server: s, identity: identity, request: r}
 	c.peer = peer.New(s.peerConfig(c))
 	c.socket, err = wsconn.Accept(w, r, s.config.wsconn(c.peer, s.wheel))
 	if err != nil {
 		s.log.Debug("request is no WebSocket", "error", err) // Accept has answered it
-		return
 	}
-	s.serve(r, c)
+	return c, err
 }
 
 func (s *Server) authenticate(r *http.Request) (Identity, error) {

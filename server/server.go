@@ -25,7 +25,7 @@ var ErrNotStarted = errors.New("server is not started")
 // Server binds definitions to connections. It is made by [New]; its methods may be
 // called by any goroutine.
 //
-// Each connection is served by its request's goroutine. The feed has a goroutine of
+// Each connection has a goroutine that reads. The feed has a goroutine of
 // its own, which owns all live lists. Stop ends both and waits for them.
 type Server struct {
 	config   Config
@@ -38,7 +38,7 @@ type Server struct {
 	mu      sync.Mutex // guards all below
 	serving bool
 	open    map[*Conn]struct{}
-	conns   sync.WaitGroup // requests being served; Add only while serving
+	conns   sync.WaitGroup // requests and connections being served; Add only while serving
 	feed    *listen.Feed
 	wheel   *wsconn.Wheel
 }
