@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"log/slog"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -91,7 +92,7 @@ func (l *list) begin(c *listen.Change, skipped error) {
 		l.reload()
 	case l.stage != nil: // a load joins, with the changes since
 	case c != nil && c.All:
-		l.reload()
+		l.restart() // what a load has read by now may be worthless
 	case l.tree == nil || l.load != nil || l.err != nil: // a load will bring everything
 	case c != nil && len(c.Keys) > 0:
 		l.stage = newStage(l.plan, l.tree)
@@ -99,28 +100,23 @@ func (l *list) begin(c *listen.Change, skipped error) {
 		if l.tooMany(len(c.Keys)) {
 			l.restart()
 		}
-	case l.awaited():
+	case l.waiting > 0:
 		l.stage = newStage(l.plan, l.tree)
 	}
 }
 
-// awaited reports whether someone waits for rows.
-func (l *list) awaited() bool {
-	for _, p := range l.pages {
-		if len(p.waiting) > 0 {
-			return true
-		}
-	}
-	return false
-}
+// tooMany reports whether so many rows changed that loading the list again, beside the
+// feed, is cheaper than holding the feed up to read them.
+func (l *list) tooMany(changed int) bool { return changed > max(20_000, l.tree.Len()/5) }
 
-// tooMany reports whether a change is so large that loading the list again, beside
-// the feed, is cheaper than holding the feed up.
-func (l *list) tooMany(n int) bool {
-	if l.plan.encoded {
-		return n > max(20_000, l.tree.Len()/5)
-	}
-	return n > max(2_000, l.tree.Len()/50)
+// errMoved says that loading the list again is cheaper than having Postgres place all
+// the rows that moved.
+var errMoved = errors.New("many rows moved")
+
+// tooManyMoved is tooMany for rows that Postgres has to place. A load that joins has them
+// placed, however many: the next might take as long and miss as many.
+func (s *stage) tooManyMoved(moved int) bool {
+	return !s.plan.encoded && !s.joined && moved > max(2_000, s.tree.Len()/50)
 }
 
 // place puts the changed rows where they belong, and finds what windows show.
@@ -131,10 +127,16 @@ func (l *list) place(ctx context.Context, tx pgx.Tx) error {
 	}
 	if len(s.keys) > 0 {
 		inserts := s.split(s.keys)
-		if s.plan.encoded {
+		switch {
+		case s.plan.encoded:
 			s.placeEncoded(inserts)
-		} else if err := s.placeByPostgres(ctx, tx, l.reader(tx, s.plan), inserts); err != nil {
-			return l.diverged(err)
+		case s.tooManyMoved(len(inserts)):
+			s.giveUp(errMoved)
+			return nil
+		default:
+			if err := s.placeByPostgres(l.reader(tx, s.plan).inOrder(ctx, tx), inserts); err != nil {
+				return s.diverged(err)
+			}
 		}
 	}
 	s.show(l.pages)
@@ -144,14 +146,16 @@ func (l *list) place(ctx context.Context, tx pgx.Tx) error {
 // diverged has the list loaded again once the transaction has ended well. Until
 // then it may be that a table was rewritten under the snapshot, which then shows no
 // rows; the feed finds that out and repeats the drain.
-func (l *list) diverged(err error) error {
+func (s *stage) diverged(err error) error {
 	if errors.Is(err, errDiverged) {
-		l.stage.diverged = true
-		l.stage.pages = nil
+		s.giveUp(err)
 		return nil
 	}
 	return err
 }
+
+// giveUp has the list loaded again; windows stand still until then.
+func (s *stage) giveUp(why error) { s.again, s.pages = why, nil }
 
 func (l *list) reader(tx pgx.Tx, p *plan) *reader {
 	return &reader{plan: p, types: tx.Conn().TypeMap(), report: l.unreadableRow}
@@ -170,17 +174,26 @@ type question struct {
 	take func(*reader, pgx.Rows) error
 }
 
+// indexesSQL keeps the plans of the statements, which all look rows up by key, off
+// sequential scans: one that was made while a table was small would otherwise stay
+// when it has grown.
+const indexesSQL = "SET LOCAL enable_seqscan = off"
+
 // ask sends the statements in one round trip.
 func (e *Engine) ask(ctx context.Context, tx pgx.Tx, questions []question) error {
 	if len(questions) == 0 {
 		return nil
 	}
 	var batch pgx.Batch
+	batch.Queue(indexesSQL)
 	for _, q := range questions {
 		batch.Queue(q.sql, keyArrays(q.keys, len(q.list.def.Key))...)
 	}
 	results := tx.SendBatch(ctx, &batch)
 	defer func() { _ = results.Close() }() // a second Close; errors have been returned
+	if _, err := results.Exec(); err != nil {
+		return blamed(questions, questions[0].list, err).failOn(err)
+	}
 	for _, q := range questions {
 		rows, err := results.Query()
 		if err == nil {
@@ -188,10 +201,24 @@ func (e *Engine) ask(ctx context.Context, tx pgx.Tx, questions []question) error
 			err = collect(rows, func(rows pgx.Rows) error { return q.take(r, rows) })
 		}
 		if err != nil {
-			return q.list.failOn(err)
+			return blamed(questions, q.list, err).failOn(err)
 		}
 	}
 	return results.Close()
+}
+
+// blamed returns the list that an error is about: the one whose answer was read, but
+// a statement that cannot be prepared fails the whole batch at its beginning.
+func blamed(questions []question, asked *list, err error) *list {
+	var preparing pgx.ErrPreprocessingBatch
+	if errors.As(err, &preparing) {
+		for _, q := range questions {
+			if q.sql == preparing.SQL() {
+				return q.list
+			}
+		}
+	}
+	return asked
 }
 
 // readChanged reads which of the changed rows are in the lists now.
@@ -208,6 +235,9 @@ func (e *Engine) readChanged(ctx context.Context, tx pgx.Tx) error {
 		}
 		questions = append(questions, question{l, sql, s.keys, func(r *reader, rows pgx.Rows) error {
 			m, err := r.member(rows)
+			if err == nil && s.members[m.key] != nil {
+				err = errDuplicate
+			}
 			s.members[m.key] = &m
 			return err
 		}})
@@ -232,7 +262,7 @@ func (e *Engine) readMissing(ctx context.Context, tx pgx.Tx) error {
 	}
 	for _, q := range questions {
 		if !q.list.stage.fill() {
-			_ = q.list.diverged(errDiverged) // loads the list again
+			q.list.stage.giveUp(errDiverged)
 		}
 	}
 	return nil
@@ -275,8 +305,8 @@ func (e *Engine) Down(error) {
 
 func (l *list) commit() {
 	s := l.stage
-	if s.diverged {
-		l.log.Error("list is loaded again", "error", errDiverged)
+	if s.again != nil {
+		l.log.Log(l.engine.ctx, level(s.again), "list is loaded again", "reason", s.again)
 		s.undo()
 		l.restart()
 		return
@@ -294,9 +324,18 @@ func (l *list) commit() {
 	}
 	if s.joined {
 		for sub := range l.homeless {
+			delete(l.homeless, sub)
 			l.serve(sub)
 		}
 	}
+}
+
+// level is that of a list's being loaded again: large changes are nothing unusual.
+func level(why error) slog.Level {
+	if errors.Is(why, errMoved) {
+		return slog.LevelDebug
+	}
+	return slog.LevelError
 }
 
 // publish moves a window on and tells its subscribers, if anything differs.

@@ -121,8 +121,8 @@ func (e *Engine) try(ctx context.Context, fn func(pgx.Tx) error) error {
 func (e *Engine) Start(feed *listen.Feed) {
 	e.feed = feed
 	e.ctx, e.cancel = context.WithCancel(context.Background())
+	e.down = false // not in the function, which may run after the feed has lost the database
 	feed.Do(func() {
-		e.down = false
 		for _, l := range e.lists {
 			l.reset()
 			l.reload()
@@ -139,9 +139,12 @@ func (e *Engine) away() bool {
 	return e.down
 }
 
-// Stop ends loads and queries and waits for them. The feed must have stopped.
+// Stop ends loads and queries and waits for them. The feed must have stopped. It does
+// nothing if the engine was not started.
 func (e *Engine) Stop() {
-	e.cancel()
+	if e.cancel != nil {
+		e.cancel()
+	}
 	e.work.Wait()
 }
 
@@ -150,15 +153,17 @@ func (e *Engine) Stop() {
 func (e *Engine) Unreadable() int64 { return e.unreadable.Load() }
 
 // refused reports whether the server understood the statement and did not run it:
-// the connection is good, the statement is not.
+// the connection is good, the statement is not. One that takes too long counts, or it
+// would hold up all other lists for ever.
 func refused(err error) bool {
 	var pg *pgconn.PgError
 	if !errors.As(err, &pg) {
 		return false
 	}
-	switch pg.Code[:2] {
-	case "08", "57", "53", "40", "25": // connection, shutdown and cancel, resources, conflicts, transaction state
-		return false
+	const tooLong = "57014"
+	switch pg.Code[:min(2, len(pg.Code))] {
+	case "08", "57", "53", "40", "25", "": // connection, shutdown and cancel, resources, conflicts, transaction state
+		return pg.Code == tooLong
 	}
 	return true
 }

@@ -3,6 +3,7 @@ package view
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 
@@ -13,19 +14,19 @@ import (
 type column struct {
 	name      string
 	oid       uint32
-	typeName  string // as a cast takes it
+	typeName  string // as a cast takes it; of a domain the type that it is over
+	domain    bool
 	text      string // how its text is had, as the triggers log it: cast, output or number
 	byteOrder bool   // text whose collation is the order of its bytes
 }
 
 // columnsSQL reads the columns of a table with what is needed to decide whether
-// bytes order them. to_jsonb keeps it working on versions that lack a column.
+// bytes order them. to_jsonb keeps it working on versions that lack a column; the
+// modifier -1 makes format_type say bpchar and "bit", where character and bit would
+// mean a length of 1.
 const columnsSQL = `
-select a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, null),
-       (with recursive base (oid) as (
-          select a.atttypid union all select t.typbasetype from base b join pg_catalog.pg_type t on t.oid = b.oid where t.typtype = 'd')
-        select case when t.typnamespace <> 'pg_catalog'::regnamespace then 'output' when t.typname ~ '^reg' then 'number' else 'cast' end
-        from base b join pg_catalog.pg_type t on t.oid = b.oid where t.typtype <> 'd'),
+select a.attname, a.atttypid, pg_catalog.format_type(t.oid, -1), t.oid <> a.atttypid,
+       case when t.typnamespace <> 'pg_catalog'::regnamespace then 'output' when t.typname ~ '^reg' then 'number' else 'cast' end,
        pg_catalog.pg_encoding_to_char(d.encoding) = 'UTF8' and coalesce(
          case when c.collname = 'default' and c.collnamespace = 'pg_catalog'::regnamespace
            then case coalesce(to_jsonb(d) ->> 'datlocprovider', 'c')
@@ -38,6 +39,10 @@ select a.attname, a.atttypid, pg_catalog.format_type(a.atttypid, null),
            end
          end in ('bytes', case when $2 then 'probe' end), false)
 from pg_catalog.pg_attribute a
+cross join lateral (
+  with recursive base (oid) as (
+    select a.atttypid union all select t.typbasetype from base b join pg_catalog.pg_type t on t.oid = b.oid where t.typtype = 'd')
+  select t.* from base b join pg_catalog.pg_type t on t.oid = b.oid where t.typtype <> 'd') t
 join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
 left join pg_catalog.pg_collation c on c.oid = a.attcollation
 where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped`
@@ -64,7 +69,7 @@ func readColumns(ctx context.Context, tx pgx.Tx, table string, probed bool) (map
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (column, error) {
 		var c column
-		return c, row.Scan(&c.name, &c.oid, &c.typeName, &c.text, &c.byteOrder)
+		return c, row.Scan(&c.name, &c.oid, &c.typeName, &c.domain, &c.text, &c.byteOrder)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("read the columns of %s: %w", table, err)
@@ -106,6 +111,26 @@ func (c column) textSQL(name string) string {
 		return name + "::pg_catalog.oid::pg_catalog.text"
 	}
 	return name + "::pg_catalog.text"
+}
+
+// base returns the expression for the column as a value of the type that it is over:
+// there are no operators of domains, and none of enums takes one.
+func (c column) base(name string) string {
+	if c.domain {
+		return name + "::" + c.typeName
+	}
+	return name
+}
+
+func (c column) isArray() bool { return strings.HasSuffix(c.typeName, "[]") }
+
+// arrayName is the type of an array of the column's values. There is none of arrays;
+// their texts go into one of texts.
+func (c column) arrayName() string {
+	if c.isArray() {
+		return "pg_catalog.text[]"
+	}
+	return c.typeName + "[]"
 }
 
 // encodable reports whether Go can order the column's values by bytes.

@@ -3,6 +3,7 @@ package view_test
 import (
 	"context"
 	"encoding/json"
+	"log/slog"
 	"slices"
 	"sync"
 	"testing"
@@ -19,7 +20,14 @@ import (
 	"github.com/socksync/socksync/store/view"
 )
 
-func TestMain(m *testing.M) { pgtest.Main(m) }
+// TestMain runs the tests somewhere else: nothing may depend on where a server is.
+func TestMain(m *testing.M) {
+	time.Local = time.FixedZone("elsewhere", 5*60*60+45*60)
+	pgtest.Main(m)
+}
+
+// quiet takes what tests bring about on purpose.
+var quiet = slog.New(slog.DiscardHandler)
 
 // patience is how long a test waits for what must come.
 const patience = 30 * time.Second
@@ -29,18 +37,50 @@ type live struct {
 	t      testing.TB
 	pool   *pgxpool.Pool
 	engine *view.Engine
+	feed   *listen.Feed
 }
 
 // start runs an engine for the lists, with a source for each.
 func start(t testing.TB, pool *pgxpool.Pool, lists ...*binding.ListDef) (*live, []window.Source) {
 	t.Helper()
-	ctx := context.Background()
-	e := view.New(&view.Config{Pool: pool})
+	l := newLive(t, pool)
 	sources := make([]window.Source, len(lists))
 	for i, def := range lists {
-		require.NoError(t, def.Validate())
-		sources[i] = e.List(def.WithDefaults())
+		sources[i] = l.list(def)
 	}
+	l.run(nil)
+	return l, sources
+}
+
+// newLive makes an engine that retries soon.
+func newLive(t testing.TB, pool *pgxpool.Pool) *live {
+	return &live{t: t, pool: pool, engine: view.New(&view.Config{Pool: pool, Retry: 100 * time.Millisecond, Log: quiet})}
+}
+
+func (l *live) list(def *binding.ListDef) window.Source {
+	l.t.Helper()
+	require.NoError(l.t, def.Validate())
+	return l.engine.List(def.WithDefaults())
+}
+
+func (l *live) variable(def *binding.VarDef) window.ValueSource {
+	l.t.Helper()
+	require.NoError(l.t, def.Validate())
+	return l.engine.Var(def)
+}
+
+// run checks the definitions, installs the triggers and starts the feed, which calls
+// the drainer; nil is the engine itself.
+func (l *live) run(drainer listen.Drainer) {
+	l.t.Helper()
+	l.prepare(drainer)
+	l.begin()
+}
+
+// prepare does everything but start the feed, so that gets can come before.
+func (l *live) prepare(drainer listen.Drainer) {
+	l.t.Helper()
+	ctx, t, e, pool := context.Background(), l.t, l.engine, l.pool
 	require.NoError(t, e.Check(ctx))
 	require.NoError(t, migrations.Up(ctx, pool))
 	tables := make([]migrations.Table, 0, len(e.Tables()))
@@ -48,15 +88,35 @@ func start(t testing.TB, pool *pgxpool.Pool, lists ...*binding.ListDef) (*live, 
 		tables = append(tables, migrations.Table{Name: table.Name, Key: table.Key})
 	}
 	require.NoError(t, migrations.Install(ctx, pool, tables))
-	feed, err := listen.New(&listen.Config{Pool: pool, Tables: e.Tables()}, e)
+	if drainer == nil {
+		drainer = e
+	}
+	feed, err := listen.New(&listen.Config{Pool: pool, Tables: e.Tables(), Log: quiet}, drainer)
 	require.NoError(t, err)
+	l.feed = feed
 	e.Start(feed)
-	require.NoError(t, feed.Start(ctx))
-	t.Cleanup(func() {
-		require.NoError(t, feed.Stop(context.Background()))
-		e.Stop()
+}
+
+func (l *live) begin() {
+	l.t.Helper()
+	require.NoError(l.t, l.feed.Start(context.Background()))
+	l.t.Cleanup(func() {
+		require.NoError(l.t, l.feed.Stop(context.Background()))
+		l.engine.Stop()
 	})
-	return &live{t: t, pool: pool, engine: e}, sources
+}
+
+// lock keeps everyone from a table until the function that it returns is called.
+func (l *live) lock(table string) (release func()) {
+	l.t.Helper()
+	ctx := context.Background()
+	tx, err := l.pool.Begin(ctx)
+	require.NoError(l.t, err)
+	_, err = tx.Exec(ctx, "LOCK TABLE "+table+" IN ACCESS EXCLUSIVE MODE")
+	require.NoError(l.t, err)
+	release = func() { _ = tx.Rollback(ctx) } // also a second time
+	l.t.Cleanup(release)
+	return release
 }
 
 func (l *live) exec(sql string, args ...any) {

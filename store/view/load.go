@@ -11,11 +11,22 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/socksync/socksync/internal/ranktree"
+	"github.com/socksync/socksync/internal/sortkey"
 )
 
 // errOrder says that the encoded keys of a list do not ascend in Postgres's order.
 // It would be a mistake of ours; the list then lets Postgres place its rows.
 var errOrder = errors.New("the encoded order differs from the database's")
+
+// errDuplicate says that two rows have the same key: the constraint that was there when
+// the triggers were installed is gone. The list waits until one of the rows is, too.
+var errDuplicate = errors.New("two rows have the same key")
+
+// isUnencodable reports whether a load failed because rows cannot be placed by encoded
+// keys. Postgres can place them.
+func isUnencodable(err error) bool {
+	return errors.Is(err, errOrder) || errors.Is(err, errTextFormat) || errors.Is(err, sortkey.ErrMalformed)
+}
 
 // reload loads the list again in the background, until it succeeds. Until the load
 // joins, the windows stand still.
@@ -50,7 +61,7 @@ func (load *loaded) run(ctx context.Context, encode bool) {
 	wait.MaxInterval = l.engine.config.Retry
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := load.once(ctx, encode)
-		if errors.Is(err, errOrder) || errors.Is(err, errTextFormat) {
+		if isUnencodable(err) {
 			encode = false
 		}
 		if err != nil && ctx.Err() == nil {
@@ -68,7 +79,7 @@ func (l *list) loadFailed(load *loaded, err error) {
 	if l.load != load {
 		return
 	}
-	if errors.Is(err, errOrder) || errors.Is(err, errTextFormat) {
+	if isUnencodable(err) {
 		l.encode = false
 		l.log.Warn("rows are placed by the database from now on", "reason", err)
 		return
@@ -96,7 +107,8 @@ func (load *loaded) once(ctx context.Context, encode bool) error {
 // readTree reads the whole list. Places that do not ascend prove that Go's order
 // is not Postgres's.
 func readTree(ctx context.Context, tx pgx.Tx, r *reader) (*ranktree.Tree, error) {
-	rows, err := tx.Query(ctx, r.loadSQL)
+	// Not prepared for good: loads are rare, and often follow a change of the columns.
+	rows, err := tx.Query(ctx, r.loadSQL, pgx.QueryExecModeDescribeExec)
 	if err != nil {
 		return nil, err
 	}
@@ -106,6 +118,9 @@ func readTree(ctx context.Context, tx pgx.Tx, r *reader) (*ranktree.Tree, error)
 		m, err := r.member(rows)
 		if err != nil {
 			return err
+		}
+		if tree.Has(m.key) {
+			return errDuplicate
 		}
 		if r.encoded && last != nil && bytes.Compare(last, m.place) >= 0 {
 			return errOrder

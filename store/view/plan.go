@@ -40,7 +40,7 @@ func newPlan(ctx context.Context, tx pgx.Tx, def *binding.ListDef, probed, encod
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", def, err)
 	}
-	if err := known(def, columns); err != nil {
+	if err := errors.Join(known(def, columns), publishable(def)); err != nil {
 		return nil, err
 	}
 	p := &plan{def: def, encoded: encode}
@@ -85,6 +85,21 @@ func known(def *binding.ListDef, columns map[string]column) error {
 	return errors.Join(errs...)
 }
 
+// maxName is the length in bytes at which Postgres cuts off the name of an output.
+const maxName = 63
+
+// publishable reports JSON names that Postgres, where it makes the JSON, would not
+// publish as they are.
+func publishable(def *binding.ListDef) error {
+	var errs []error
+	for _, c := range def.Columns {
+		if def.Row == nil && (len(c.JSON) > maxName || strings.ContainsRune(c.JSON, 0)) {
+			errs = append(errs, fmt.Errorf("%s: the JSON name %q is longer than %d bytes or has a zero byte", def, c.JSON, maxName))
+		}
+	}
+	return errors.Join(errs...)
+}
+
 func jsonName(def *binding.ListDef, name string) string {
 	for _, c := range def.Columns {
 		if c.Name == name {
@@ -118,20 +133,21 @@ func (p *plan) writeSQL(columns map[string]column) {
 // keySQL returns the select list of the key columns' texts, and the condition
 // that a row's key is among the parameters, one array for each key column.
 func (p *plan) keySQL(columns map[string]column) (list, condition string) {
-	var texts, names, arrays, equal []string
+	var texts, names, arrays, values, casts []string
 	for i, k := range p.def.Key {
 		name := p.column(k)
 		texts = append(texts, fmt.Sprintf("%s AS socksync_key_%d", columns[k].textSQL(name), i+1))
-		names = append(names, name)
-		arrays = append(arrays, fmt.Sprintf("$%d::%s[]", i+1, columns[k].typeName))
-		equal = append(equal, fmt.Sprintf("socksync_k%d", i+1))
+		names = append(names, columns[k].base(name))
+		arrays = append(arrays, fmt.Sprintf("$%d::%s", i+1, columns[k].arrayName()))
+		values = append(values, fmt.Sprintf("socksync_k%d", i+1))
+		casts = append(casts, fmt.Sprintf("socksync_k%d::%s", i+1, columns[k].typeName))
 	}
 	list = strings.Join(texts, ", ")
-	if len(names) == 1 {
+	if len(names) == 1 && !columns[p.def.Key[0]].isArray() {
 		return list, fmt.Sprintf(" WHERE %s = ANY(%s)", names[0], arrays[0])
 	}
 	return list, fmt.Sprintf(" WHERE (%s) IN (SELECT %s FROM unnest(%s) AS socksync_keys(%s))",
-		strings.Join(names, ", "), strings.Join(equal, ", "), strings.Join(arrays, ", "), strings.Join(equal, ", "))
+		strings.Join(names, ", "), strings.Join(casts, ", "), strings.Join(arrays, ", "), strings.Join(values, ", "))
 }
 
 // placeColumns returns the select list of what a row's place depends on: the raw
@@ -177,7 +193,7 @@ func (p *plan) rowSQL() string {
 		}
 		return b.String()
 	}
-	b.WriteString(", (SELECT pg_catalog.row_to_json(socksync_row) FROM (SELECT ")
+	b.WriteString(", (SELECT pg_catalog.row_to_json(socksync_row.*) FROM (SELECT ")
 	first := true
 	for _, c := range p.def.Columns {
 		if c.JSON == "" {
@@ -201,11 +217,15 @@ func (p *plan) column(name string) string {
 // check has Postgres parse every part of the definition, and holds the columns'
 // types against the struct's.
 func (p *plan) check(ctx context.Context, tx pgx.Tx) error {
-	full, err := tx.Conn().Prepare(ctx, "", p.fullSQL)
+	load, err := tx.Conn().Prepare(ctx, "", p.loadSQL)
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.def, err)
 	}
-	if _, err := tx.Conn().Prepare(ctx, "", p.loadSQL); err != nil {
+	if len(load.ParamOIDs) > 0 {
+		return fmt.Errorf("%s: the condition has parameters, which nobody gives", p.def)
+	}
+	full, err := tx.Conn().Prepare(ctx, "", p.fullSQL)
+	if err != nil {
 		return fmt.Errorf("%s: %w", p.def, err)
 	}
 	return p.checkTypes(tx.Conn().TypeMap(), full.Fields[len(p.def.Key)+len(p.def.Order):])

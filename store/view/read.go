@@ -135,16 +135,18 @@ func collect(rows pgx.Rows, fn func(pgx.Rows) error) error {
 	return rows.Err()
 }
 
-// readKeys reads the keys of a placement query in order.
-func (r *reader) readKeys(ctx context.Context, tx pgx.Tx, among []string) ([]string, error) {
-	rows, err := tx.Query(ctx, r.placeSQL, keyArrays(among, len(r.def.Key))...)
-	if err != nil {
-		return nil, err
+// inOrder returns the function that has the database put keys in list order.
+func (r *reader) inOrder(ctx context.Context, tx pgx.Tx) ordering {
+	return func(among []string) ([]string, error) {
+		rows, err := tx.Query(ctx, r.placeSQL, keyArrays(among, len(r.def.Key))...)
+		if err != nil {
+			return nil, err
+		}
+		keys := make([]string, 0, len(among))
+		err = collect(rows, func(rows pgx.Rows) error {
+			keys = append(keys, joinKey(r.keyTexts(rows.RawValues())))
+			return nil
+		})
+		return keys, err
 	}
-	keys := make([]string, 0, len(among))
-	err = collect(rows, func(rows pgx.Rows) error {
-		keys = append(keys, joinKey(r.keyTexts(rows.RawValues())))
-		return nil
-	})
-	return keys, err
 }

@@ -46,19 +46,59 @@ func scan(m *pgtype.Map, d pgconn.FieldDescription, value []byte, target reflect
 	if err := m.Scan(d.DataTypeOID, d.Format, value, target.Addr().Interface()); err != nil {
 		return err
 	}
-	switch v := target.Addr().Interface().(type) {
-	case *time.Time:
-		*v = v.UTC()
-	case **time.Time:
-		if *v != nil {
-			**v = (*v).UTC()
-		}
-	case *sql.NullTime:
-		v.Time = v.Time.UTC()
-	case *pgtype.Timestamptz:
-		v.Time = v.Time.UTC()
-	}
+	toUTC(target)
 	return nil
+}
+
+// toUTC puts the times in a value into UTC: in pointers, slices, and the structs of
+// database/sql and pgtype. Other structs are their owner's business.
+func toUTC(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if !v.IsNil() {
+			toUTC(v.Elem())
+		}
+	case reflect.Slice, reflect.Array:
+		if mayHoldTime(v.Type().Elem()) {
+			for i := range v.Len() {
+				toUTC(v.Index(i))
+			}
+		}
+	case reflect.Interface:
+		if t, ok := v.Interface().(time.Time); ok {
+			v.Set(reflect.ValueOf(t.UTC()))
+		}
+	case reflect.Struct:
+		structToUTC(v)
+	}
+}
+
+func structToUTC(v reflect.Value) {
+	if t, ok := v.Addr().Interface().(*time.Time); ok {
+		*t = t.UTC()
+		return
+	}
+	if p := v.Type().PkgPath(); p != sqlPackage && p != pgtypePackage {
+		return
+	}
+	for i := range v.NumField() {
+		if f := v.Field(i); f.CanSet() {
+			toUTC(f)
+		}
+	}
+}
+
+var (
+	sqlPackage    = reflect.TypeFor[sql.NullTime]().PkgPath()
+	pgtypePackage = reflect.TypeFor[pgtype.Timestamptz]().PkgPath()
+)
+
+func mayHoldTime(t reflect.Type) bool {
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Interface, reflect.Struct:
+		return true
+	}
+	return false
 }
 
 // scannable reports whether a value of a Postgres type can be scanned into a Go

@@ -15,13 +15,13 @@ import (
 // stage is what one drain does to one list, kept until the drain's transaction
 // has ended. The tree is changed in place, with a journal to put it back.
 type stage struct {
-	plan     *plan
-	tree     *ranktree.Tree
-	joined   bool     // plan and tree are a new load's
-	diverged bool     // the answer of the database does not fit the tree
-	keys     []string // the keys that the log names
-	members  map[string]*member
-	journal  []edit
+	plan    *plan
+	tree    *ranktree.Tree
+	joined  bool     // plan and tree are a new load's
+	again   error    // why the list is to be loaded again instead
+	keys    []string // the keys that the log names
+	members map[string]*member
+	journal []edit
 	// changed holds the rows whose place or values may differ, by key.
 	changed map[string]struct{}
 	single  string // the key of the one changed row that kept its key
@@ -137,9 +137,9 @@ func (s *stage) union(logged []string) []string {
 	return keys
 }
 
-// name sets single if one row changed.
+// name sets single if one row changed. What a load brings may differ in others too.
 func (s *stage) name() {
-	if len(s.changed) == 1 {
+	if len(s.changed) == 1 && !s.joined {
 		for key := range s.changed {
 			s.single = key
 		}
@@ -204,34 +204,36 @@ func (s *stage) showPage(p *page, known map[string]json.RawMessage) *pageStage {
 		return &pageStage{page: p, rows: p.state.Rows} // only the total differs
 	}
 	ps := &pageStage{page: p}
-	held := p.keys()
-	for i, key := range pageKeys(s.tree, p.at) {
+	for _, key := range pageKeys(s.tree, p.at) {
 		ps.rows = append(ps.rows, window.Row{Key: key, JSON: s.find(key, known)})
-		if ps.rows[i].JSON == nil && (p.filled || p.state != nil && s.differs(key, held)) {
+	}
+	shown := s.shown(p, ps.rows)
+	for i, r := range ps.rows {
+		if r.JSON == nil && (p.filled || shown[i]) {
 			ps.need = append(ps.need, i)
 		}
 	}
 	return ps
 }
 
-// differs reports whether a row must be shown in a window that holds keys only.
-func (s *stage) differs(key string, held map[string]struct{}) bool {
-	_, old := held[key]
-	_, changed := s.changed[key]
-	return !old || changed
-}
-
-// keys returns the keys that a window holds whose rows nobody asked for; others
-// need every row anyway.
-func (p *page) keys() map[string]struct{} {
+// shown returns which of its next rows a window whose rows nobody asked for has to
+// show all the same: those that a step inserts, and those that changed.
+func (s *stage) shown(p *page, rows []window.Row) []bool {
+	shown := make([]bool, len(rows))
 	if p.filled || p.state == nil {
-		return nil
+		return shown
 	}
-	keys := make(map[string]struct{}, len(p.state.Rows))
-	for _, r := range p.state.Rows {
-		keys[r.Key] = struct{}{}
+	for _, c := range window.Diff(p.state.Rows, rows, s.single) {
+		if c.Op == window.OpInsert {
+			shown[c.Index] = true
+		}
 	}
-	return keys
+	for i, r := range rows {
+		if _, changed := s.changed[r.Key]; changed {
+			shown[i] = true
+		}
+	}
+	return shown
 }
 
 func (s *stage) find(key string, known map[string]json.RawMessage) json.RawMessage {

@@ -1,6 +1,10 @@
 package view
 
-import "github.com/socksync/socksync/internal/window"
+import (
+	"sync"
+
+	"github.com/socksync/socksync/internal/window"
+)
 
 // source makes a list a [window.Source].
 type source struct{ list *list }
@@ -20,16 +24,43 @@ func (s source) Subscribe(sink window.Sink) window.Subscription {
 	return sub
 }
 
-// subscription is one subscriber's place in a list. All its fields are owned by
-// the feed goroutine; its methods only hand work to it.
+// subscription is one subscriber's place in a list. Its methods only hand work to the
+// feed goroutine, one piece at a time however often they are called.
 type subscription struct {
-	list   *list
-	sink   window.Sink
-	at     *page   // where it is
-	next   *page   // where it waits to be
-	want   *pageOf // the page of the last unanswered get
-	gets   int     // unanswered gets
+	list *list
+	sink window.Sink
+
+	asked requests
+
+	// Owned by the feed goroutine.
+	at     *page  // where it is
+	next   *page  // where it waits to be
+	want   pageOf // the page of the last unanswered get
+	gets   int    // unanswered gets
 	closed bool
+}
+
+// requests are the gets that the feed goroutine has not taken. mu guards them.
+type requests struct {
+	mu   sync.Mutex
+	gets int
+	want pageOf // of the last; a var has none
+}
+
+// add reports whether it is the first since the last take.
+func (r *requests) add(want pageOf) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.gets++
+	r.want = want
+	return r.gets == 1
+}
+
+func (r *requests) take() (want pageOf, gets int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gets, r.gets = r.gets, 0
+	return r.want, gets
 }
 
 // open puts the subscriber at page 0 with the maximum page size, where it gets
@@ -44,15 +75,20 @@ func (s *subscription) open() {
 
 // Get implements [window.Subscription].
 func (s *subscription) Get(page, size int) {
-	s.list.engine.feed.Do(func() {
-		if s.closed {
-			return
-		}
-		s.gets++
-		s.leaveQueue()
-		s.want = &pageOf{page: page, size: size}
-		s.list.serve(s)
-	})
+	if s.asked.add(pageOf{page, size}) {
+		s.list.engine.feed.Do(s.serve)
+	}
+}
+
+// serve begins to answer the gets that have come in.
+func (s *subscription) serve() {
+	want, gets := s.asked.take()
+	if s.closed {
+		return
+	}
+	s.leaveQueue()
+	s.want, s.gets = want, s.gets+gets
+	s.list.serve(s)
 }
 
 // Close implements [window.Subscription].
@@ -69,10 +105,10 @@ func (s *subscription) leaveQueue() {
 	delete(s.list.homeless, s)
 	if s.next != nil {
 		delete(s.next.waiting, s)
+		s.list.waiting--
 		s.list.release(s.next)
 		s.next = nil
 	}
-	s.want = nil
 }
 
 func (s *subscription) leave() {

@@ -34,7 +34,32 @@ func (e *Engine) findTables(ctx context.Context, tx pgx.Tx) error {
 			errs = append(errs, e.addTable(v.def.String(), name, key))
 		}
 	}
-	return errors.Join(errs...)
+	return errors.Join(append(errs, e.checkSpellings(ctx, tx))...)
+}
+
+// checkSpellings finds tables that have two names, t and public.t, and two keys. Those
+// that do not exist have been reported.
+func (e *Engine) checkSpellings(ctx context.Context, tx pgx.Tx) error {
+	names := make([]string, len(e.tables))
+	for i, t := range e.tables {
+		names[i] = t.Name
+	}
+	rows, err := tx.Query(ctx, `
+select array_agg(n.i - 1 order by n.i) from pg_catalog.unnest($1::text[]) with ordinality n (name, i)
+where pg_catalog.to_regclass(n.name) is not null group by pg_catalog.to_regclass(n.name)`, names)
+	if err != nil {
+		return err
+	}
+	relations, err := pgx.CollectRows(rows, pgx.RowTo[[]int])
+	var errs []error
+	for _, same := range relations {
+		for _, i := range same[1:] {
+			if t, o := e.tables[same[0]], e.tables[i]; !slices.Equal(t.Key, o.Key) {
+				errs = append(errs, fmt.Errorf("table %s, which is %s, has the key %q in one definition and %q in another", t.Name, o.Name, t.Key, o.Key))
+			}
+		}
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 func (e *Engine) table(name string) *listen.Table {
@@ -72,6 +97,13 @@ func (e *Engine) addColumns(l *list) {
 
 // primaryKey looks up the columns of a table's primary key.
 func primaryKey(ctx context.Context, tx pgx.Tx, table string) ([]string, error) {
+	var exists bool
+	if err := tx.QueryRow(ctx, "select pg_catalog.to_regclass($1) is not null", table).Scan(&exists); err != nil {
+		return nil, fmt.Errorf("look for table %s: %w", table, err)
+	}
+	if !exists { // asked for, because an error would spoil the transaction for the next table
+		return nil, fmt.Errorf("table %s does not exist", table)
+	}
 	rows, err := tx.Query(ctx, `
 select a.attname from pg_catalog.pg_index i
 cross join unnest(i.indkey::int2[]) with ordinality k(attnum, place)

@@ -29,10 +29,12 @@ type variable struct {
 	log    *slog.Logger
 
 	// ---------------------------------
-	value    *window.Value // nil until the first query has ended
+	value    *window.Value // nil until the first query has ended well
 	stale    bool          // a table may have changed since the last query began
 	touched  bool          // the drain under way touches a table
-	running  bool
+	running  bool          // a query is under way
+	failing  bool          // the last query failed
+	retrying bool          // another try is due after a pause
 	followed map[*follower]struct{}
 }
 
@@ -40,8 +42,12 @@ type variable struct {
 type follower struct {
 	variable *variable
 	sink     window.ValueSink
-	gets     int
-	closed   bool
+	asked    requests
+
+	// Owned by the feed goroutine.
+	gets   int  // unanswered
+	owed   bool // a get was answered by an error, and no value has come since
+	closed bool
 }
 
 func newVariable(e *Engine, def *binding.VarDef) *variable {
@@ -50,7 +56,8 @@ func newVariable(e *Engine, def *binding.VarDef) *variable {
 
 // reset forgets all that an earlier run of the feed has left.
 func (v *variable) reset() {
-	v.value, v.stale, v.touched, v.running = nil, true, false, false
+	v.value, v.stale, v.touched = nil, true, false
+	v.running, v.failing, v.retrying = false, false, false
 	v.followed = map[*follower]struct{}{}
 }
 
@@ -71,16 +78,22 @@ func (v *variable) Subscribe(sink window.ValueSink) window.ValueSubscription {
 
 // Get implements [window.ValueSubscription].
 func (f *follower) Get() {
-	f.variable.engine.feed.Do(func() {
-		if f.closed {
-			return
-		}
-		f.gets++
-		f.variable.refresh()
-		if !f.variable.running {
-			f.answer()
-		}
-	})
+	if f.asked.add(pageOf{}) {
+		f.variable.engine.feed.Do(f.serve)
+	}
+}
+
+// serve answers the gets that have come in, or has the query run.
+func (f *follower) serve() {
+	_, gets := f.asked.take()
+	if f.closed {
+		return
+	}
+	f.gets += gets
+	f.variable.refresh()
+	if !f.variable.running {
+		f.answer()
+	}
 }
 
 // Close implements [window.ValueSubscription].
@@ -97,8 +110,20 @@ func (f *follower) answer() {
 		return
 	}
 	gets := f.gets
-	f.gets = 0
+	f.gets, f.owed = 0, false
 	f.sink.Answer(f.variable.value, gets)
+}
+
+// tell says that the value is known, and whether it has changed. One who was told
+// that it could not be read is told the value, also if it is what it was.
+func (f *follower) tell(changed bool) {
+	switch {
+	case f.gets > 0:
+		f.answer()
+	case changed || f.owed:
+		f.owed = false
+		f.sink.Set(f.variable.value)
+	}
 }
 
 // drained notes whether a drain touches one of the tables.
@@ -137,17 +162,14 @@ func (v *variable) queried(value json.RawMessage, err error) {
 		v.failed(err)
 		return
 	}
-	if v.value == nil || !bytes.Equal(v.value.JSON, value) {
-		first := v.value == nil
+	v.failing = false
+	first := v.value == nil
+	differs := first || !bytes.Equal(v.value.JSON, value)
+	if differs {
 		v.value = &window.Value{Name: v.def.Name, JSON: value}
-		for f := range v.followed {
-			if f.gets == 0 && !first {
-				f.sink.Set(v.value)
-			}
-		}
 	}
 	for f := range v.followed {
-		f.answer()
+		f.tell(differs && !first)
 	}
 	v.refresh()
 }
@@ -157,18 +179,32 @@ func (v *variable) failed(err error) {
 	if v.engine.ctx.Err() != nil {
 		return
 	}
-	v.stale = true
-	v.log.Error("var cannot be read; it is tried again", "error", err)
+	if !v.failing {
+		v.log.Error("var cannot be read; it is tried again", "error", err)
+	}
+	v.stale, v.failing = true, true
 	for f := range v.followed {
 		if gets := f.gets; gets > 0 {
-			f.gets = 0
+			f.gets, f.owed = 0, true
 			f.sink.Fail(window.Refusal("the var cannot be read now"), gets)
 		}
 	}
+	v.retry()
+}
+
+// retry has the query run again after a pause; once, however often it has failed since.
+func (v *variable) retry() {
+	if v.retrying {
+		return
+	}
+	v.retrying = true
 	v.engine.work.Go(func() {
 		select {
 		case <-time.After(v.engine.config.Retry):
-			v.engine.feed.Do(v.refresh)
+			v.engine.feed.Do(func() {
+				v.retrying = false
+				v.refresh()
+			})
 		case <-v.engine.ctx.Done():
 		}
 	})
@@ -221,7 +257,7 @@ func (v *variable) encode(tx pgx.Tx, rows pgx.Rows) (_ json.RawMessage, err erro
 	fields, values := rows.FieldDescriptions(), rows.RawValues()
 	m := tx.Conn().TypeMap()
 	if v.def.Type == nil {
-		return checkDepth(v.encodeAny(rows))
+		return checkDepth(v.encodeUntyped(rows))
 	}
 	target := reflect.New(v.def.Type).Elem()
 	if len(v.def.Columns) == 0 {
@@ -230,9 +266,9 @@ func (v *variable) encode(tx pgx.Tx, rows pgx.Rows) (_ json.RawMessage, err erro
 		}
 	}
 	for _, c := range v.def.Columns {
-		i := slices.IndexFunc(fields, func(f fieldDescription) bool { return f.Name == c.Name })
-		if i < 0 {
-			return nil, fmt.Errorf("the query gives no column %q", c.Name)
+		i, err := indexOf(fields, c.Name)
+		if err != nil {
+			return nil, err
 		}
 		if err := scan(m, fields[i], values[i], c.In(target)); err != nil {
 			return nil, fmt.Errorf("column %s: %w", c.Name, err)
@@ -257,31 +293,14 @@ func checkDepth(value []byte, err error) (json.RawMessage, error) {
 	return value, err
 }
 
-// encodeAny makes the JSON of a row without a Go type: the values that pgx gives.
-func (v *variable) encodeAny(rows pgx.Rows) (json.RawMessage, error) {
-	values, err := rows.Values()
-	if err != nil {
-		return nil, err
-	}
-	if len(v.def.Columns) == 0 {
-		return json.Marshal(values[0])
-	}
-	object := make(map[string]any, len(values))
-	for i, f := range rows.FieldDescriptions() {
-		for _, c := range v.def.Columns {
-			if c.Name == f.Name && c.JSON != "" {
-				object[c.JSON] = values[i]
-			}
-		}
-	}
-	return json.Marshal(object)
-}
-
 // check has Postgres parse the query, and holds its columns against the Go type.
 func (v *variable) check(ctx context.Context, tx pgx.Tx) error {
 	prepared, err := tx.Conn().Prepare(ctx, "", v.def.Query)
 	if err != nil {
 		return fmt.Errorf("%s: %w", v.def, err)
+	}
+	if len(prepared.ParamOIDs) > 0 {
+		return fmt.Errorf("%s: the query has parameters, which nobody gives", v.def)
 	}
 	m := tx.Conn().TypeMap()
 	if len(v.def.Columns) == 0 {

@@ -22,11 +22,20 @@ func (v *variable) checkValue(m *pgtype.Map, fields []fieldDescription) error {
 }
 
 func (v *variable) checkColumn(m *pgtype.Map, fields []fieldDescription, c binding.Column) error {
-	i := slices.IndexFunc(fields, func(f fieldDescription) bool { return f.Name == c.Name })
-	if i < 0 {
-		return fmt.Errorf("%s: the query gives no column %q", v.def, c.Name)
+	i, err := indexOf(fields, c.Name)
+	if err != nil {
+		return fmt.Errorf("%s: %w", v.def, err)
 	}
 	return v.checkType(m, fields[i], c.Type)
+}
+
+// indexOf finds a column in a result.
+func indexOf(fields []fieldDescription, name string) (int, error) {
+	i := slices.IndexFunc(fields, func(f fieldDescription) bool { return f.Name == name })
+	if i < 0 {
+		return 0, fmt.Errorf("the query gives no column %q", name)
+	}
+	return i, nil
 }
 
 func (v *variable) checkType(m *pgtype.Map, d fieldDescription, t reflect.Type) error {

@@ -26,6 +26,7 @@ type list struct {
 	load     *loaded        // the load that is under way; changes wait for it
 	encode   bool           // false once Go's order was seen to differ from Postgres's
 	pages    map[pageOf]*page
+	waiting  int                        // gets that wait for rows of a page
 	homeless map[*subscription]struct{} // gets that wait for the first load
 	stage    *stage                     // between Drain and Commit or Abort
 }
@@ -51,7 +52,7 @@ func newList(e *Engine, def *binding.ListDef) *list {
 // reset forgets all that an earlier run of the feed has left.
 func (l *list) reset() {
 	l.plan, l.tree, l.err, l.load, l.stage = nil, nil, nil, nil, nil
-	l.encode = true
+	l.encode, l.waiting = true, 0
 	l.pages, l.homeless = map[pageOf]*page{}, map[*subscription]struct{}{}
 }
 
@@ -92,7 +93,7 @@ func pageKeys(t *ranktree.Tree, at pageOf) []string {
 
 // release forgets a window that nobody watches.
 func (l *list) release(p *page) {
-	if len(p.subs) == 0 && len(p.waiting) == 0 {
+	if len(p.subs) == 0 && len(p.waiting) == 0 && l.pages[p.at] == p {
 		delete(l.pages, p.at)
 	}
 }
@@ -108,7 +109,7 @@ func (l *list) serve(s *subscription) {
 	case l.tree == nil:
 		l.homeless[s] = struct{}{}
 	default:
-		p := l.page(*s.want)
+		p := l.page(s.want)
 		p.filled = true
 		if p.state.Filled() {
 			s.arrive(p)
@@ -121,6 +122,7 @@ func (l *list) serve(s *subscription) {
 		}
 		p.waiting[s] = struct{}{}
 		s.next = p
+		l.waiting++
 		l.engine.feed.Kick()
 	}
 }
@@ -145,6 +147,9 @@ func (l *list) failWaiting() {
 		delete(l.homeless, s)
 		s.fail(l.unreadable())
 	}
+	if l.waiting == 0 {
+		return
+	}
 	for _, p := range l.pages {
 		for s := range p.waiting {
 			s.fail(l.unreadable())
@@ -152,9 +157,8 @@ func (l *list) failWaiting() {
 	}
 }
 
-// failOn marks the list if the database refused the statement itself. A lock
-// that is held only keeps the table's keys for later, a lost connection keeps
-// everything.
+// failOn marks the list if the error is of the list itself. A lock that is held only
+// keeps the table's keys for later, a lost connection keeps everything.
 func (l *list) failOn(err error) error {
 	if err == nil {
 		return nil
@@ -162,7 +166,7 @@ func (l *list) failOn(err error) error {
 	if listen.IsLockTimeout(err) {
 		return &listen.TableError{Table: l.table, Err: err}
 	}
-	if refused(err) || errors.Is(err, errTextFormat) {
+	if isOfList(err) {
 		l.encode = l.encode && !errors.Is(err, errTextFormat)
 		l.fail(err)
 		if l.stage != nil {
@@ -171,4 +175,11 @@ func (l *list) failOn(err error) error {
 		l.restart()
 	}
 	return err
+}
+
+// isOfList reports whether an error would come again with every drain that reads the
+// list: the database refuses the statement, or the rows are not what the plan knows, as
+// after ALTER TABLE.
+func isOfList(err error) bool {
+	return refused(err) || isUnencodable(err) || errors.Is(err, errDuplicate)
 }
