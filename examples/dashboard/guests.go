@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"log/slog"
 	"strconv"
@@ -10,7 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/socksync/socksync/internal/peer"
+	"github.com/socksync/socksync/client"
 	"github.com/socksync/socksync/memory"
 	"github.com/socksync/socksync/server"
 )
@@ -20,11 +19,11 @@ type guest struct {
 	Name string `json:"name"`
 }
 
-// guests keeps the list of those who are connected, and tells all of them things.
+// guests keeps the list of those who are connected.
 type guests struct {
 	list *memory.List[guest]
 	log  *slog.Logger
-	next atomic.Int64
+	next atomic.Int64 // key of the next one
 }
 
 func newGuests(log *slog.Logger) *guests {
@@ -35,8 +34,11 @@ func newGuests(log *slog.Logger) *guests {
 // from it means that it does not provide the var or the function.
 func (g *guests) connected(ctx context.Context, c *server.Conn) {
 	key := strconv.FormatInt(g.next.Add(1), 10)
-	presence := peer.NewRemoteVar("presence", &peer.VarOptions{OnChange: func(value json.RawMessage) { g.present(key, value) }})
-	if err := errors.Join(c.Peer().Follow(presence), c.Peer().Subscribe("notice")); err != nil {
+	_, err := client.FollowVar(c.Peer(), "presence", &client.VarOptions[*guest]{
+		OnChange: func(who *guest) { g.present(key, who) },
+		OnError:  func(error) { g.present(key, nil) },
+	})
+	if err := errors.Join(err, c.Peer().Subscribe("notice")); err != nil {
 		g.log.Debug("a guest left at once", "error", err)
 	}
 	<-ctx.Done() // nothing arrives any more
@@ -46,10 +48,9 @@ func (g *guests) connected(ctx context.Context, c *server.Conn) {
 // maxName is the longest name that is shown, in bytes.
 const maxName = 200
 
-// present shows a guest, or no longer if what it told is no name.
-func (g *guests) present(key string, value json.RawMessage) {
-	var who *guest
-	if err := json.Unmarshal(value, &who); err != nil || who == nil || len(who.Name) > maxName {
+// present shows a guest, or does not if there is nothing to show.
+func (g *guests) present(key string, who *guest) {
+	if who == nil || len(who.Name) > maxName {
 		g.list.Remove(key)
 		return
 	}
@@ -72,17 +73,13 @@ func broadcast(ctx context.Context, conns []*server.Conn, n notice) (int, error)
 	if n.Text == nil {
 		return 0, server.PublicError("a text is needed")
 	}
-	args, err := json.Marshal(n)
-	if err != nil {
-		return 0, err
-	}
 	ctx, cancel := context.WithTimeout(ctx, noticeTime)
 	defer cancel()
 	var told atomic.Int64
 	var wait sync.WaitGroup
 	for _, c := range conns {
 		wait.Go(func() {
-			if _, err := c.Peer().Call(ctx, "notice", args); err == nil {
+			if _, err := client.Call[notice, any](ctx, c.Peer(), "notice", n); err == nil {
 				told.Add(1)
 			}
 		})

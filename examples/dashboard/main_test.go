@@ -87,7 +87,8 @@ func small(t *testing.T) *pgxpool.Pool {
 		('BBB', 'Bravo Municipal', NULL, NULL, 'USA', 30, -90),
 		('CCC', 'Alpha Field', 'Charlie', 'CA', 'USA', 35.125, -120)`)
 	execute(t, pool, `INSERT INTO flights (departs_at, origin, destination, delay_minutes, distance_miles, note)
-		SELECT timestamp '2001-01-01' + n * interval '1 hour', 'AAA', 'BBB', n * 10 - 20, 100 * n, CASE WHEN n % 3 = 0 THEN 'note ' || n END
+		SELECT timestamp '2001-01-01' + n * interval '1 hour', 'AAA', CASE WHEN n % 2 = 0 THEN 'BBB' ELSE 'CCC' END, n * 10 - 20, n / 5 * 100,
+			CASE WHEN n % 3 = 0 THEN 'note ' || n END
 		FROM generate_series(1, 20) n`)
 	return pool
 }

@@ -32,6 +32,7 @@ func TestSimulateNothing(t *testing.T) {
 		execute(t, pool, "UPDATE board SET message = message || '.'")
 	}
 	execute(t, pool, "UPDATE board SET message = rtrim(message, '.') || '.'")
+	_ = w.conn.CloseNow()
 	d.stop()
 	require.Equal(t, before, one[string](t, pool, everything))
 }

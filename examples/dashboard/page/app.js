@@ -44,7 +44,7 @@ peer.followVar("totals", ({ value: totals }) => {
 
 peer.followList("viewers", 0, 20, ({ items, total }) => {
   const more = total > items.length ? [element("li", "", `and ${total - items.length} more`)] : [];
-  $("viewers").replaceChildren(...items.map((v) => element("li", "", v.name || "somebody")), ...more);
+  $("viewers").replaceChildren(...items.map((v) => element("li", "", v.name.trim() || "somebody")), ...more);
 });
 
 // What we tell the server.

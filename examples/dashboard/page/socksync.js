@@ -13,6 +13,7 @@ export class Peer {
     this.functions = new Map(); // functions provided: name -> (args) => value
     this.wait = firstWait;
     this.connect();
+    addEventListener("pagehide", () => this.socket.close()); // or the browser may keep it with the page, unseen
   }
 
   connect() {
