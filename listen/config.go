@@ -73,6 +73,7 @@ type tuning struct {
 	limitAhead   uint64        // transactions for which the triggers go on logging without a feed
 	limitMargin  uint64        // nearer to the limit, some may have stopped logging
 	queueLimit   float64       // part of the notification queue above which the bell is not used
+	loadLock     time.Duration // that a load waits for a lock, of a table or of the pruner
 	setupTimeout time.Duration // for statements that must not take long
 	hooks        hooks
 }
@@ -132,6 +133,7 @@ func (t *tuning) setDefaults() {
 	orDefault(&t.limitAhead, 10_000_000)
 	orDefault(&t.limitMargin, 1_000_000)
 	orDefault(&t.queueLimit, 0.25)
+	orDefault(&t.loadLock, time.Second)
 	orDefault(&t.setupTimeout, 10*time.Second)
 }
 

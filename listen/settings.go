@@ -28,7 +28,7 @@ func (c *Config) drainSettings() []setting {
 
 // loadSettings hold for the transactions of loads. A load holds nobody up, so that it may wait for a lock.
 func (c *Config) loadSettings() []setting {
-	return c.settings(c.LoadTimeout, c.tuning.second)
+	return c.settings(c.LoadTimeout, c.tuning.loadLock)
 }
 
 // idleTimeout ends a transaction whose feed was frozen, before it hinders vacuum.
