@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/jackc/pgx/v5"
 )
@@ -107,7 +108,11 @@ func (s *session) beginEpoch(ctx context.Context, reason error) error {
 		if err := st.sound(&s.feed.config.tuning); err == nil {
 			return nil
 		}
-		s.feed.config.Log.Info("a new epoch begins; everything is read again", "reason", reason)
+		level := slog.LevelInfo
+		if st.limit() == 0 {
+			level = slog.LevelDebug // the first feed that this database sees
+		}
+		s.feed.config.Log.Log(ctx, level, "a new epoch begins; everything is read again", "reason", reason)
 		return tx.SendBatch(ctx, epochBatch(&st, &s.feed.config.tuning)).Close()
 	})
 	if err != nil {

@@ -22,8 +22,9 @@ type Func struct {
 //
 // fn may be called several times at once. Its context ends with the connection
 // and carries the identity of the caller. The caller gets to see the message of a
-// [*protocol.Error]; any other error is logged, and the caller learns only that
-// the function failed. The same holds for a panic.
+// [*protocol.Error], and what an error's method PublicMessage() string returns; any
+// other error is logged, and the caller learns only that the function failed. The
+// same holds for a panic.
 func NewFunc[A, R any](name string, fn func(ctx context.Context, args A) (R, error)) *Func {
 	return &Func{name: name, call: func(ctx context.Context, raw json.RawMessage) (json.RawMessage, error) {
 		var args A

@@ -48,22 +48,24 @@ func browse(t *testing.T) browser {
 
 // tab is the page in a window of its own, with a profile of its own.
 type tab struct {
-	t   *testing.T
-	ctx context.Context
+	t     *testing.T
+	ctx   context.Context
+	close func() // closes it, if it has not complained; it may be called again
 
 	mu     sync.Mutex
 	errors []string // what the console shows in red
 }
 
-// open opens the page, which must not have complained when the test ends.
+// open opens the page until the test ends.
 func (b browser) open(t *testing.T, d *demo) *tab {
 	t.Helper()
 	p := &tab{t: t}
 	p.ctx, _ = chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.listen))
-	t.Cleanup(func() {
+	p.close = sync.OnceFunc(func() {
 		require.NoError(t, chromedp.Cancel(p.ctx))
 		require.Empty(t, p.take())
 	})
+	t.Cleanup(func() { p.close() })
 	_, err := chromedp.Run(p.ctx, chromedp.Navigate("http://"+d.addr+"/")) // the tab lives as long as this first context
 	require.NoError(t, err)
 	p.await(`document.querySelector("#status").textContent === "live"`)

@@ -114,7 +114,9 @@ func TestPrepareBesideAWriter(t *testing.T) {
 	defer func() { require.NoError(t, tx.Rollback(context.Background())) }()
 	_, err = tx.Exec(t.Context(), "UPDATE flights SET note = 'not yet'")
 	require.NoError(t, err)
-	require.NoError(t, prepare(t.Context(), pool))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	require.NoError(t, prepare(ctx, pool))
 }
 
 func TestRunWithoutADatabase(t *testing.T) {

@@ -71,7 +71,7 @@ func start(t *testing.T, o options) *demo {
 	return d
 }
 
-// serve runs the program on a database.
+// serveDemo runs the program on a database.
 func serveDemo(t *testing.T, pool *pgxpool.Pool) *demo {
 	t.Helper()
 	return start(t, options{database: pool.Config().ConnString()})

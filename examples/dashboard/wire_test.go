@@ -136,7 +136,7 @@ func (p pages) apply(t *testing.T, m message) {
 	}
 }
 
-// strings returns the items of a page as text.
+// texts returns the items of a page as text.
 func texts(items []json.RawMessage) []string {
 	list := make([]string, len(items))
 	for i, item := range items {
