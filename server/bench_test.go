@@ -2,12 +2,12 @@ package server_test
 
 import (
 	"context"
+	"encoding/gob"
 	"slices"
 	"testing"
 	"time"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-	"github.com/stretchr/testify/require"
+	"github.com/jackc/pgx/v5"
 
 	"github.com/socksync/socksync/binding"
 	"github.com/socksync/socksync/internal/localpg"
@@ -51,99 +51,72 @@ const (
 // a row on the page, the tenth inserts one. Commits are durable (fsync and synchronous_commit on). In "paced" there are
 // 50 commits a second, in "flat out" as many as one writer can make.
 //
-// The subscribers are in a process of their own, so that the server has its memory and its garbage collector for itself,
-// but the two share the machine, and Postgres too: each connection is a WebSocket over TCP on the loopback interface, and
-// its messages are searched and not decoded.
+// The subscribers and the writer are processes of their own, so that the server has its memory and its scheduler for
+// itself, but all of them share the machine, and Postgres too. Each subscriber has a WebSocket over TCP on the loopback
+// interface; messages are searched and not decoded.
 func BenchmarkCommitToClient(b *testing.B) {
 	for _, pace := range []struct {
-		name    string
-		commits int
-		every   time.Duration
-	}{{"paced", 300, 20 * time.Millisecond}, {"flat out", 1000, 0}} {
+		name string
+		order
+	}{
+		{"paced", order{Commits: 300, Every: 20 * time.Millisecond}},
+		{"flat out", order{Commits: 5000}},
+	} {
 		b.Run(pace.name, func(b *testing.B) {
 			for b.Loop() {
-				w := newWriter(b)
-				took := w.write(pace.commits, pace.every)
-				latencies := w.latencies()
-				b.ReportMetric(percentile(latencies, 50), "p50-ms")
-				b.ReportMetric(percentile(latencies, 99), "p99-ms")
-				b.ReportMetric(float64(pace.commits)/took.Seconds(), "commits/s")
+				r := run(b, pace.order)
+				b.ReportMetric(percentile(r.latencies, 50), "p50-ms")
+				b.ReportMetric(percentile(r.latencies, 99), "p99-ms")
+				b.ReportMetric(r.rate, "commits/s")
 			}
 			b.ReportMetric(0, "ns/op") // an operation is all of it
 		})
 	}
 }
 
-// writer commits, and knows when.
-type writer struct {
-	b           *testing.B
-	pool        *pgxpool.Pool
-	subscribers *subscriberProcess
-	page        []int64 // the ids on page 0
-	next        int64   // the id of the next row, which goes to the top of the list
-	returned    []int64 // when each commit did, in ns
+// order is what a writer is to do, after some commits that warm up.
+type order struct {
+	URL     string // of the database
+	Commits int
+	Every   time.Duration // 0: without a pause
 }
 
-func newWriter(b *testing.B) *writer {
+// result is what came of it.
+type result struct {
+	latencies []float64 // of each commit to each subscriber, in ms, ascending
+	rate      float64   // commits a second
+}
+
+func run(b *testing.B, o order) result {
 	b.Helper()
 	postgres := pgtest.Server(b, &localpg.Config{Options: map[string]string{
 		"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "shared_buffers": "128MB",
 	}})
-	w := &writer{b: b, pool: pgtest.On(b, postgres)}
-	w.exec(makeFlights)
-	w.exec(fillFlights, listRows)
-	w.exec("VACUUM ANALYZE flights")
-	for id := range int64(pageSize) {
-		w.page = append(w.page, id+1)
-	}
-	_, address := serve(b, w.pool, &server.Config{Migrate: true}, binding.List[Flight]())
-	w.subscribers = startSubscribers(b, address)
-	return w
-}
-
-func (w *writer) exec(sql string, args ...any) {
-	w.b.Helper()
-	_, err := w.pool.Exec(context.Background(), sql, args...)
-	require.NoError(w.b, err, sql)
-}
-
-// write makes the commits, each with its number in the row, after those that warm up.
-func (w *writer) write(commits int, every time.Duration) (took time.Duration) {
-	w.subscribers.watch(warmUp + commits)
-	var begin time.Time
-	for i := range warmUp + commits {
-		if i == warmUp {
-			begin = time.Now()
-		}
-		var tick <-chan time.Time
-		if every > 0 {
-			tick = time.After(every)
-		}
-		w.commit(i)
-		if every > 0 {
-			<-tick
-		}
-	}
-	return time.Since(begin)
-}
-
-func (w *writer) commit(i int) {
-	if i%insertEvery == 0 {
-		w.exec(insertFlight, w.next, firstMark+i)
-		w.page = append([]int64{w.next}, w.page[:pageSize-1]...)
-		w.next--
-	} else {
-		w.exec(updateFlight, w.page[i%pageSize], firstMark+i)
-	}
-	w.returned = append(w.returned, time.Now().UnixNano())
+	pool := pgtest.On(b, postgres)
+	exec(b, pool, makeFlights)
+	exec(b, pool, fillFlights, listRows)
+	exec(b, pool, "VACUUM ANALYZE flights")
+	_, address := serve(b, pool, &server.Config{Migrate: true}, binding.List[Flight]())
+	subscribers, writer := startHelper(b, "subscribers"), startHelper(b, "writer")
+	var arrivals [][]int64
+	subscribers.tell(address)
+	subscribers.hear(&arrivals)
+	subscribers.tell(warmUp + o.Commits)
+	o.URL = pool.Config().ConnString()
+	writer.tell(o)
+	var returned []int64
+	writer.hear(&returned)
+	subscribers.hear(&arrivals)
+	took := time.Duration(returned[len(returned)-1] - returned[warmUp-1])
+	return result{latencies(returned, arrivals), float64(o.Commits) / took.Seconds()}
 }
 
 // latencies returns in milliseconds and ascending how long each commit took to each subscriber.
-func (w *writer) latencies() []float64 {
+func latencies(returned []int64, arrivals [][]int64) []float64 {
 	var all []float64
-	for _, arrived := range w.subscribers.arrivals() {
+	for _, arrived := range arrivals {
 		for i := warmUp; i < len(arrived); i++ {
-			all = append(all, float64(arrived[i]-w.returned[i])/1e6)
+			all = append(all, float64(arrived[i]-returned[i])/1e6)
 		}
 	}
 	slices.Sort(all)
@@ -151,3 +124,55 @@ func (w *writer) latencies() []float64 {
 }
 
 func percentile(sorted []float64, p int) float64 { return sorted[len(sorted)*p/100] }
+
+// writeAll is the process of the writer. It hears an order and tells when each commit returned, in ns.
+func writeAll(hear *gob.Decoder, tell *gob.Encoder) error {
+	var o order
+	if err := hear.Decode(&o); err != nil {
+		return err
+	}
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, o.URL)
+	if err != nil {
+		return err
+	}
+	w := &writer{conn: conn}
+	for id := range int64(pageSize) {
+		w.page = append(w.page, id+1)
+	}
+	for i := range warmUp + o.Commits {
+		next := time.After(o.Every)
+		if err := w.commit(ctx, i); err != nil {
+			return err
+		}
+		<-next
+	}
+	if err := conn.Close(ctx); err != nil {
+		return err
+	}
+	return tell.Encode(w.returned)
+}
+
+// writer commits, and knows when.
+type writer struct {
+	conn     *pgx.Conn
+	page     []int64 // the ids on page 0
+	next     int64   // the id of the next row, which goes to the top of the list
+	returned []int64 // when each commit did, in ns
+}
+
+// firstMark is the delay_minutes of the first commit; the others count on from it, so that every message that shows a
+// commit names it.
+const firstMark = 1_000_000
+
+func (w *writer) commit(ctx context.Context, i int) error {
+	sql, id := updateFlight, w.page[i%pageSize]
+	if i%insertEvery == 0 {
+		sql, id = insertFlight, w.next
+		w.page = append([]int64{id}, w.page[:pageSize-1]...)
+		w.next--
+	}
+	_, err := w.conn.Exec(ctx, sql, id, firstMark+i)
+	w.returned = append(w.returned, time.Now().UnixNano())
+	return err
+}

@@ -7,7 +7,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if runSubscribers() {
+	if runRole() {
 		return
 	}
 	pgtest.Main(m)

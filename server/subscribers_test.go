@@ -11,82 +11,21 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"os"
-	process "os/exec"
 	"slices"
 	"strconv"
 	"strings"
-	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
 	"golang.org/x/sync/errgroup"
 )
 
-// firstMark is the delay_minutes of the first commit; the others count on from it, so that every message that shows a
-// commit names it.
-const firstMark = 1_000_000
-
-// subscribersAddress is the environment variable that makes this program, started again, the subscribers of a benchmark:
-// the address of the WebSocket.
-const subscribersAddress = "SOCKSYNC_TEST_SUBSCRIBERS"
-
-// subscriberProcess is the end of the benchmark's process.
-type subscriberProcess struct {
-	b     *testing.B
-	tell  *gob.Encoder // how many commits there will be
-	hear  *gob.Decoder // an empty result when all have page 0, and then the arrivals
-	input io.Closer
-}
-
-// startSubscribers starts the subscribers and waits until all have page 0. They end with the benchmark.
-func startSubscribers(b *testing.B, address string) *subscriberProcess {
-	b.Helper()
-	cmd := process.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), subscribersAddress+"="+address)
-	cmd.Stderr = os.Stderr
-	input, err := cmd.StdinPipe()
-	require.NoError(b, err)
-	output, err := cmd.StdoutPipe()
-	require.NoError(b, err)
-	require.NoError(b, cmd.Start())
-	b.Cleanup(func() {
-		_ = input.Close()
-		_ = cmd.Wait() // what went wrong is on stderr
-	})
-	p := &subscriberProcess{b: b, tell: gob.NewEncoder(input), hear: gob.NewDecoder(output), input: input}
-	require.Empty(b, p.arrivals())
-	return p
-}
-
-// watch says how many commits there will be.
-func (p *subscriberProcess) watch(commits int) {
-	p.b.Helper()
-	require.NoError(p.b, p.tell.Encode(commits))
-}
-
-// arrivals waits until all commits have arrived everywhere and returns when, in ns, by subscriber and commit.
-func (p *subscriberProcess) arrivals() [][]int64 {
-	p.b.Helper()
-	var arrivals [][]int64
-	require.NoError(p.b, p.hear.Decode(&arrivals))
-	return arrivals
-}
-
-// runSubscribers is the other process. It reports whether this is it.
-func runSubscribers() bool {
-	address := os.Getenv(subscribersAddress)
-	if address == "" {
-		return false
+// subscribeAll is the process of the subscribers. It hears the address of the WebSocket, tells an empty result when all
+// have page 0, hears how many commits there will be, and tells when each arrived, in ns, by subscriber and commit.
+func subscribeAll(hear *gob.Decoder, tell *gob.Encoder) error {
+	var address string
+	if err := hear.Decode(&address); err != nil {
+		return err
 	}
-	if err := subscribeAll(address); err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, net.ErrClosed) {
-		fmt.Fprintln(os.Stderr, "subscribers:", err)
-	}
-	return true
-}
-
-func subscribeAll(address string) error {
-	input, output := gob.NewDecoder(os.Stdin), gob.NewEncoder(os.Stdout)
 	all := make([]*subscriber, watchers)
 	for i := range all {
 		var err error
@@ -94,19 +33,13 @@ func subscribeAll(address string) error {
 			return err
 		}
 	}
-	if err := output.Encode([][]int64{}); err != nil {
+	if err := tell.Encode([][]int64{}); err != nil {
 		return err
 	}
 	var commits int
-	if err := input.Decode(&commits); err != nil {
+	if err := hear.Decode(&commits); err != nil {
 		return err
 	}
-	go func() { // the benchmark has given up, or has died
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		for _, s := range all {
-			_ = s.tcp.Close()
-		}
-	}()
 	arrivals := make([][]int64, len(all))
 	var group errgroup.Group
 	for i, s := range all {
@@ -118,7 +51,7 @@ func subscribeAll(address string) error {
 	if err := group.Wait(); err != nil {
 		return err
 	}
-	return output.Encode(arrivals)
+	return tell.Encode(arrivals)
 }
 
 // subscriber is one connection. It takes the messages out of their frames and does no more, since it stands for a client

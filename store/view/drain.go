@@ -2,21 +2,13 @@ package view
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"log/slog"
-	"slices"
 
 	"github.com/jackc/pgx/v5"
 
 	"github.com/socksync/socksync/internal/ranktree"
-	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/listen"
 )
-
-// fullRows is up to how many changed rows are read with all their columns at
-// once; beyond, only those that a window shows are read.
-const fullRows = 64
 
 // loaded is a load, its result, and the feed's token for it.
 type loaded struct {
@@ -166,108 +158,6 @@ func (l *list) unreadableRow(key []string, err error) {
 	l.log.Error("row cannot be published; only its key is", "key", key, "error", err)
 }
 
-// question is one statement of a batch, and who takes its answer.
-type question struct {
-	list *list
-	sql  string
-	keys []string
-	take func(*reader, pgx.Rows) error
-}
-
-// indexesSQL keeps the plans of the statements, which all look rows up by key, off
-// sequential scans: one that was made while a table was small would otherwise stay
-// when it has grown.
-const indexesSQL = "SET LOCAL enable_seqscan = off"
-
-// ask sends the statements in one round trip.
-func (e *Engine) ask(ctx context.Context, tx pgx.Tx, questions []question) error {
-	if len(questions) == 0 {
-		return nil
-	}
-	var batch pgx.Batch
-	batch.Queue(indexesSQL)
-	for _, q := range questions {
-		batch.Queue(q.sql, keyArrays(q.keys, len(q.list.def.Key))...)
-	}
-	results := tx.SendBatch(ctx, &batch)
-	defer func() { _ = results.Close() }() // a second Close; errors have been returned
-	if _, err := results.Exec(); err != nil {
-		return blamed(questions, questions[0].list, err).failOn(err)
-	}
-	for _, q := range questions {
-		rows, err := results.Query()
-		if err == nil {
-			r := q.list.reader(tx, q.list.stage.plan)
-			err = collect(rows, func(rows pgx.Rows) error { return q.take(r, rows) })
-		}
-		if err != nil {
-			return blamed(questions, q.list, err).failOn(err)
-		}
-	}
-	return results.Close()
-}
-
-// blamed returns the list that an error is about: the one whose answer was read, but
-// a statement that cannot be prepared fails the whole batch at its beginning.
-func blamed(questions []question, asked *list, err error) *list {
-	var preparing pgx.ErrPreprocessingBatch
-	if errors.As(err, &preparing) {
-		for _, q := range questions {
-			if q.sql == preparing.SQL() {
-				return q.list
-			}
-		}
-	}
-	return asked
-}
-
-// readChanged reads which of the changed rows are in the lists now.
-func (e *Engine) readChanged(ctx context.Context, tx pgx.Tx) error {
-	var questions []question
-	for _, l := range e.lists {
-		s := l.stage
-		if s == nil || len(s.keys) == 0 {
-			continue
-		}
-		sql := s.plan.changedSQL
-		if len(s.keys) <= fullRows && len(l.pages) > 0 {
-			sql = s.plan.fullSQL
-		}
-		questions = append(questions, question{l, sql, s.keys, func(r *reader, rows pgx.Rows) error {
-			m, err := r.member(rows)
-			if err == nil && s.members[m.key] != nil {
-				err = errDuplicate
-			}
-			s.members[m.key] = &m
-			return err
-		}})
-	}
-	return e.ask(ctx, tx, questions)
-}
-
-// readMissing reads the rows that windows show and nobody has read yet.
-func (e *Engine) readMissing(ctx context.Context, tx pgx.Tx) error {
-	var questions []question
-	for _, l := range e.lists {
-		if l.stage == nil {
-			continue
-		}
-		if keys := l.stage.missing(); len(keys) > 0 {
-			l.stage.found = make(map[string]json.RawMessage, len(keys))
-			questions = append(questions, question{l, l.stage.plan.rowsSQL, keys, l.stage.take})
-		}
-	}
-	if err := e.ask(ctx, tx, questions); err != nil {
-		return err
-	}
-	for _, q := range questions {
-		if !q.list.stage.fill() {
-			q.list.stage.giveUp(errDiverged)
-		}
-	}
-	return nil
-}
-
 // Commit implements [listen.Drainer]: what was staged is the present now.
 func (e *Engine) Commit() {
 	for _, l := range e.lists {
@@ -300,91 +190,5 @@ func (e *Engine) Down(error) {
 	e.down = true
 	for _, l := range e.lists {
 		l.failWaiting()
-	}
-}
-
-func (l *list) commit() {
-	s := l.stage
-	if s.again != nil {
-		l.log.Log(l.engine.ctx, level(s.again), "list is loaded again", "reason", s.again)
-		s.undo()
-		l.restart()
-		return
-	}
-	l.stage = nil
-	if s.joined {
-		l.plan, l.tree = s.plan, s.tree
-		l.load, l.err = nil, nil
-	}
-	for _, ps := range s.pages {
-		l.publish(ps, s)
-	}
-	for _, ps := range s.pages {
-		ps.page.admit()
-	}
-	if s.joined {
-		for sub := range l.homeless {
-			delete(l.homeless, sub)
-			l.serve(sub)
-		}
-	}
-}
-
-// level is that of a list's being loaded again: large changes are nothing unusual.
-func level(why error) slog.Level {
-	if errors.Is(why, errMoved) {
-		return slog.LevelDebug
-	}
-	return slog.LevelError
-}
-
-// publish moves a window on and tells its subscribers, if anything differs.
-func (l *list) publish(ps *pageStage, s *stage) {
-	p := ps.page
-	from := p.state
-	if from != nil && from.Total == l.tree.Len() && same(from.Rows, ps.rows) {
-		return
-	}
-	p.state = l.state(p.at, l.tree.Len(), ps.rows)
-	if from == nil {
-		return
-	}
-	if from = l.recall(from, ps.rows, s.changed); from.Total == p.state.Total && same(from.Rows, ps.rows) {
-		return // only that the rows are known now
-	}
-	step := window.NewStep(from, p.state, s.single)
-	for sub := range p.subs {
-		sub.sink.Step(step)
-	}
-}
-
-// recall fills a state that held keys only with the rows that have been read since
-// and did not change, so that reading them is no change of the window.
-func (l *list) recall(from *window.State, rows []window.Row, changed map[string]struct{}) *window.State {
-	if from.Filled() {
-		return from
-	}
-	known := make(map[string]json.RawMessage, len(rows))
-	for _, r := range rows {
-		if _, ok := changed[r.Key]; !ok {
-			known[r.Key] = r.JSON
-		}
-	}
-	filled := slices.Clone(from.Rows)
-	for i, r := range filled {
-		if r.JSON == nil {
-			filled[i].JSON = known[r.Key]
-		}
-	}
-	return l.state(pageOf{from.Page, from.Size}, from.Total, filled)
-}
-
-// admit lets those in who waited for the window's rows.
-func (p *page) admit() {
-	if len(p.waiting) == 0 || !p.state.Filled() {
-		return
-	}
-	for sub := range p.waiting {
-		sub.arrive(p)
 	}
 }

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/socksync/socksync/listen"
 )
 
 // on runs fn with a list on the feed goroutine and waits for it.
@@ -34,6 +36,17 @@ func (e *Engine) PlaceByPostgres(name string) {
 		l.encode = false
 		l.restart()
 	})
+}
+
+// Haunt puts a row that does not exist into each load that joins.
+func Haunt(d *listen.Drain) (haunted int) {
+	for _, j := range d.Joined {
+		if load, ok := j.Token.(*loaded); ok && !load.tree.Has("-1000") {
+			load.tree.Insert(0, "-1000", nil)
+			haunted++
+		}
+	}
+	return haunted
 }
 
 // Held is what a list keeps for its subscribers.

@@ -37,6 +37,7 @@ type live struct {
 	t      testing.TB
 	pool   *pgxpool.Pool
 	engine *view.Engine
+	config listen.Config // beside pool, tables and log
 	feed   *listen.Feed
 }
 
@@ -91,7 +92,9 @@ func (l *live) prepare(drainer listen.Drainer) {
 	if drainer == nil {
 		drainer = e
 	}
-	feed, err := listen.New(&listen.Config{Pool: pool, Tables: e.Tables(), Log: quiet}, drainer)
+	config := l.config
+	config.Pool, config.Tables, config.Log = pool, e.Tables(), quiet
+	feed, err := listen.New(&config, drainer)
 	require.NoError(t, err)
 	l.feed = feed
 	e.Start(feed)
@@ -104,6 +107,12 @@ func (l *live) begin() {
 		require.NoError(l.t, l.feed.Stop(context.Background()))
 		l.engine.Stop()
 	})
+}
+
+// loaded waits until a list has been loaded.
+func (l *live) loaded(name string) {
+	l.t.Helper()
+	require.Eventually(l.t, func() bool { return !l.engine.Loading(name) }, patience, time.Millisecond)
 }
 
 // lock keeps everyone from a table until the function that it returns is called.

@@ -30,31 +30,44 @@ func isUnencodable(err error) bool {
 
 // reload loads the list again in the background, until it succeeds. Until the load
 // joins, the windows stand still.
-func (l *list) reload() {
+func (l *list) reload() { l.reloadAfter(0) }
+
+func (l *list) reloadAfter(pause time.Duration) {
 	if l.load != nil || l.engine.ctx.Err() != nil {
 		return
 	}
 	ctx, stop := context.WithCancel(l.engine.ctx)
 	l.load = &loaded{list: l, stop: stop}
 	load, encode := l.load, l.encode
-	l.engine.work.Go(func() { load.run(ctx, encode) })
+	l.engine.work.Go(func() {
+		defer stop()
+		select {
+		case <-time.After(pause):
+			load.run(ctx, encode)
+		case <-ctx.Done():
+		}
+	})
 }
 
 // restart gives up what is staged and the load that is under way or joining, and
-// begins a new one.
+// begins a new one; after a pause if what a load brought was of no use, so that a list
+// that fails each time is not loaded all the time.
 func (l *list) restart() {
 	if l.load != nil {
 		l.load.stop()
 		l.load = nil
 	}
+	pause := time.Duration(0)
+	if l.stage != nil && l.stage.joined {
+		pause = l.engine.config.Retry
+	}
 	l.stage = nil
-	l.reload()
+	l.reloadAfter(pause)
 }
 
 // run runs in a goroutine of its own. It ends when the load has joined the feed,
 // or is given up.
 func (load *loaded) run(ctx context.Context, encode bool) {
-	defer load.stop()
 	l := load.list
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval = 50 * time.Millisecond

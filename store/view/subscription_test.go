@@ -3,6 +3,7 @@ package view_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -170,11 +171,60 @@ func TestUnfilledWindow(t *testing.T) {
 	}
 	witness.until(numbered(0, 3, 31, -3, -2, -1))
 	silent.mu.Lock()
-	require.Positive(t, silent.steps)
+	require.NotEmpty(t, silent.early)
 	require.Empty(t, silent.seen)
 	silent.mu.Unlock()
 	silent.get(0, 4)
 	silent.until(numbered(0, 4, 31, -3, -2, -1, 0))
+}
+
+// TestOneRowBeforeGet changes one row at a time of a page that nobody has asked for:
+// each change is told by exactly the messages that it takes.
+func TestOneRowBeforeGet(t *testing.T) {
+	t.Parallel()
+	l, sources := start(t, numbers(t, 4), binding.List[number](binding.MaxPageSize(4)), binding.List[number](binding.Name("all")))
+	silent, witness := trace(t, sources[0]), trace(t, sources[1])
+	witness.get(0, 9)
+	witness.until(numbered(0, 9, 4, 0, 1, 2, 3))
+	l.loaded("numbers")
+	for _, c := range []struct {
+		sql  string
+		all  []string // the rows then
+		want []string // messages, without type and name
+	}{
+		{"UPDATE numbers SET v = 1 WHERE id = 2", []string{"0,0", "1,0", "2,1", "3,0"}, []string{`{"func":"set"*"index":2,"value":{"id":2,"v":1}}`}},
+		{"INSERT INTO numbers VALUES (-1)", []string{"-1,0", "0,0", "1,0", "2,1", "3,0"}, []string{
+			`{"func":"set_count"*"total_item_count":5}`, `{"func":"delete"*"index":3}`, `{"func":"insert"*"index":0,"value":{"id":-1,"v":0}}`,
+		}},
+		{"UPDATE numbers SET v = 2 WHERE id = 2", []string{"-1,0", "0,0", "1,0", "2,2", "3,0"}, []string{`{"func":"set"*"index":3,"value":{"id":2,"v":2}}`}},
+		{"UPDATE numbers SET v = 2 WHERE id = 3", []string{"-1,0", "0,0", "1,0", "2,2", "3,2"}, nil},
+		{"DELETE FROM numbers WHERE id = 0", []string{"-1,0", "1,0", "2,2", "3,2"}, []string{
+			`{"func":"set_count"*"total_item_count":4}`, `{"func":"delete"*"index":1}`, `{"func":"insert"*"index":3,"value":{"id":3,"v":2}}`,
+		}},
+	} {
+		l.exec(c.sql)
+		all := shownPage{size: 9, total: len(c.all)}
+		for _, row := range c.all {
+			id, v, _ := strings.Cut(row, ",")
+			all.items = append(all.items, fmt.Sprintf(`{"id":%s,"v":%s}`, id, v))
+		}
+		witness.until(all)
+		l.engine.Held("numbers") // both lists have been told
+		for i := range c.want {
+			c.want[i] = strings.Replace(c.want[i], "*", `,"type":"list","name":"numbers",`, 1)
+		}
+		silent.mu.Lock()
+		require.Equal(t, c.want, silent.early, c.sql)
+		silent.early = nil
+		silent.mu.Unlock()
+	}
+	other := trace(t, sources[0]) // has the rows of the page read, which changes nothing
+	other.get(0, 4)
+	other.until(shownPage{0, 4, 4, []string{`{"id":-1,"v":0}`, `{"id":1,"v":0}`, `{"id":2,"v":2}`, `{"id":3,"v":2}`}})
+	l.engine.Held("numbers")
+	silent.mu.Lock()
+	defer silent.mu.Unlock()
+	require.Empty(t, silent.early)
 }
 
 // TestStartAgain stops an engine and starts it with another feed. What was subscribed

@@ -33,8 +33,8 @@ type tracer struct {
 	held   protocol.Page
 	last   *window.State
 	seen   []shownPage
-	steps  int
-	asked  int // gets without an answer
+	early  []string // messages before the first answer
+	asked  int      // gets without an answer
 	failed bool
 	err    error // of the last get that failed
 	bad    []string
@@ -69,10 +69,12 @@ func (s *tracer) wrong(what string) { s.bad = append(s.bad, what) }
 // Step implements window.Sink.
 func (s *tracer) Step(step *window.Step) {
 	s.called(func() {
-		s.steps++
 		s.checkShown(step)
-		if s.last == nil {
-			return // it holds nothing
+		if s.last == nil { // it holds nothing
+			for _, m := range step.Messages() {
+				s.early = append(s.early, string(m))
+			}
+			return
 		}
 		if !sameKeys(s.last, step.From) {
 			s.wrong("a step does not begin where the one before ended")

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
@@ -15,6 +16,7 @@ import (
 	"github.com/socksync/socksync/internal/pgtest"
 	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/listen"
+	"github.com/socksync/socksync/store/view"
 )
 
 // TestLockedTable keeps one of two tables locked: the list of the other goes on, and
@@ -109,6 +111,29 @@ func TestConditionFails(t *testing.T) {
 	l.audit(broken, whole)
 }
 
+// TestConditionTakesLong has the condition of one list take longer than a drain may:
+// the list is loaded again, beside the feed, and another list of the table goes on.
+func TestConditionTakesLong(t *testing.T) {
+	t.Parallel()
+	l := newLive(t, numbers(t, 2))
+	l.config.StatementTimeout = 200 * time.Millisecond
+	slow := l.list(binding.List[number](binding.Name("slow"), binding.Where("v <> 7 OR pg_sleep(1) IS NOT NULL")))
+	quick := l.list(binding.List[number]())
+	l.run(nil)
+	s, q := trace(t, slow), trace(t, quick)
+	s.get(0, 5)
+	q.get(0, 5)
+	s.until(numbered(0, 5, 2, 0, 1))
+	q.until(numbered(0, 5, 2, 0, 1))
+	l.exec("INSERT INTO numbers VALUES (2, 7)")
+	want := shownPage{0, 5, 3, []string{`{"id":0,"v":0}`, `{"id":1,"v":0}`, `{"id":2,"v":7}`}}
+	q.until(want)
+	s.until(want)
+	l.exec("UPDATE numbers SET v = 0")
+	s.until(numbered(0, 5, 3, 0, 1, 2))
+	l.audit(s, q)
+}
+
 // TestKeysNotUnique drops the primary key and gives two rows the same key: the lists
 // stand still until one of the rows is gone.
 func TestKeysNotUnique(t *testing.T) {
@@ -141,7 +166,11 @@ func (l *live) refused(source window.Source) error {
 		for s.asked > 0 {
 			wake := s.wake
 			s.mu.Unlock()
-			<-wake
+			select {
+			case <-wake:
+			case <-time.After(patience):
+				require.Fail(l.t, "a get has no answer")
+			}
 			s.mu.Lock()
 		}
 		err := s.err
@@ -314,6 +343,53 @@ func TestAllWhileLoading(t *testing.T) {
 	require.True(t, l.engine.Loading("numbers"))
 	require.NoError(t, gate.Rollback(ctx))
 	s.until(numbered(0, 5, 4, 0, 1, 2, 7))
+	l.audit(s)
+}
+
+// haunted has each load bring a row that is not there.
+type haunted struct {
+	listen.Drainer
+	over  atomic.Bool
+	loads atomic.Int64
+}
+
+func (h *haunted) Drain(ctx context.Context, tx pgx.Tx, d *listen.Drain) error {
+	if !h.over.Load() {
+		h.loads.Add(int64(view.Haunt(d)))
+	}
+	return h.Drainer.Drain(ctx, tx, d)
+}
+
+// TestLoadsOfNoUse has what loads bring not fit the database: gets are answered by an
+// error, and the list is not loaded again and again without a pause.
+func TestLoadsOfNoUse(t *testing.T) {
+	t.Parallel()
+	pool := numbers(t, 3)
+	l := &live{t: t, pool: pool, engine: view.New(&view.Config{Pool: pool, Log: quiet, Retry: time.Hour})}
+	source := l.list(binding.List[number]())
+	total := l.variable(binding.Var[int64](binding.Name("total"), binding.Query("SELECT count(*) FROM numbers", "numbers")))
+	h := &haunted{Drainer: l.engine}
+	h.over.Store(true)
+	l.run(h)
+	s := trace(t, source)
+	s.get(0, 5)
+	s.until(numbered(0, 5, 3, 0, 1, 2))
+	h.over.Store(false)
+	l.engine.PlaceByPostgres("numbers") // loads again
+	requireRefused(t, l.refused(source))
+	loads := h.loads.Load()
+	value := followValue(t, total)
+	value.get()
+	for n := 4; n < 14; n++ {
+		l.exec("INSERT INTO numbers VALUES ($1)", n)
+		value.until(fmt.Sprint(n))
+	}
+	require.Equal(t, loads, h.loads.Load())
+	requireRefused(t, l.refused(source))
+	h.over.Store(true)
+	l.exec("TRUNCATE numbers; INSERT INTO numbers VALUES (1)")
+	value.until("1")
+	s.until(numbered(0, 5, 1, 1))
 	l.audit(s)
 }
 
