@@ -18,5 +18,11 @@
 // come again with the next drain.
 //
 // A view is loaded on a connection of its own, so that the feed goes on, and
-// joins the feed at the next drain.
+// joins the feed at the next drain. It is loaded again when the past is not known,
+// when that is cheaper than placing what changed, and when the database's answers do
+// not fit the tree. A list that cannot be read stands still, and is tried again; the
+// others go on.
+//
+// A var is the result of a query, which is run again beside the feed when one of its
+// tables has changed.
 package view

@@ -3,7 +3,9 @@ package view_test
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -147,6 +149,35 @@ func TestCloseWhileWaiting(t *testing.T) {
 	s.get(1, 5)
 	s.until(numbered(1, 5, 10, 5, 6, 7, 8, 9))
 	require.Equal(t, view.Held{Pages: 1}, l.engine.Held("numbers"))
+}
+
+// TestManyComeAndGo has subscribers come, look at pages and go, all at once, while the
+// table changes. In the end nothing is left of them.
+func TestManyComeAndGo(t *testing.T) {
+	t.Parallel()
+	l, sources := start(t, numbers(t, 60), binding.List[number]())
+	random := drawn(t)
+	var wg sync.WaitGroup
+	for range 8 {
+		pages := rand.New(rand.NewPCG(random.Uint64(), 4))
+		wg.Go(func() {
+			for range 25 {
+				s := trace(t, sources[0])
+				for range pages.IntN(4) {
+					s.get(pages.IntN(5), 1+pages.IntN(20))
+				}
+				s.sub.Close()
+			}
+		})
+	}
+	for n := range 40 {
+		l.exec("UPDATE numbers SET id = id + 100 WHERE id = $1", n)
+	}
+	wg.Wait()
+	require.Equal(t, view.Held{}, l.engine.Held("numbers"))
+	s := trace(t, sources[0])
+	s.get(0, 2)
+	s.until(numbered(0, 2, 60, 40, 41))
 }
 
 // TestUnfilledWindow follows a list without asking for a page: the steps show what
