@@ -97,13 +97,14 @@ func MaxConns(n int32) Option {
 // Both go away when the test ends. The pool's Config().ConnString() is the database's URL.
 func New(t testing.TB, opts ...Option) *pgxpool.Pool {
 	t.Helper()
-	return newPool(t, sharedServer(t), opts)
+	url, o := sharedDatabase(t, opts)
+	return newPool(t, url, o)
 }
 
 // URL returns the address of a fresh database like that of New, for code that connects by itself.
 func URL(t testing.TB, opts ...Option) string {
 	t.Helper()
-	url, _ := newDatabase(t, sharedServer(t), opts)
+	url, _ := sharedDatabase(t, opts)
 	return url
 }
 
@@ -130,7 +131,8 @@ func Server(t testing.TB, config *localpg.Config) *localpg.Server {
 // On is New on a server that [Server] returned.
 func On(t testing.TB, server *localpg.Server, opts ...Option) *pgxpool.Pool {
 	t.Helper()
-	return newPool(t, server, opts)
+	_, url, o := newDatabase(t, server, opts)
+	return newPool(t, url, o)
 }
 
 func sharedServer(t testing.TB) *localpg.Server {
@@ -157,9 +159,8 @@ func start(ctx context.Context, config *localpg.Config) (*localpg.Server, error)
 	return localpg.Start(ctx, &c)
 }
 
-func newPool(t testing.TB, server *localpg.Server, opts []Option) *pgxpool.Pool {
+func newPool(t testing.TB, url string, o options) *pgxpool.Pool {
 	t.Helper()
-	url, o := newDatabase(t, server, opts)
 	config, err := pgxpool.ParseConfig(url)
 	if err != nil {
 		t.Fatalf("parse %q: %v", url, err)
@@ -186,33 +187,36 @@ func closePool(t testing.TB, pool *pgxpool.Pool) {
 	}
 }
 
-// newDatabase makes a database that is dropped when the test ends.
-func newDatabase(t testing.TB, server *localpg.Server, opts []Option) (string, options) {
+// sharedDatabase makes a database of the shared server that is dropped when the test ends. Those of a test's own server
+// go away with it, which a fault test may have left halted.
+func sharedDatabase(t testing.TB, opts []Option) (string, options) {
 	t.Helper()
-	var o options
+	server := sharedServer(t)
+	name, url, o := newDatabase(t, server, opts)
+	t.Cleanup(func() { dropDatabase(t, server, name) })
+	return url, o
+}
+
+// newDatabase makes a database, and returns its name and its URL.
+func newDatabase(t testing.TB, server *localpg.Server, opts []Option) (name, url string, o options) {
+	t.Helper()
 	for _, opt := range opts {
 		opt(&o)
 	}
-	name := databaseName(t.Name(), shared.last.Add(1))
+	name = databaseName(t.Name(), shared.last.Add(1))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	if err := server.CreateDatabase(ctx, name, o.database...); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { dropDatabase(t, server, name) })
-	url := server.URL(name)
+	url = server.URL(name)
 	if o.emptySearchPath {
 		url += "&options=-c%20search_path%3D"
 	}
-	return url, o
+	return name, url, o
 }
 
-// dropDatabase drops the database if it can be reached: a fault test may have left its server halted, and then the
-// database goes away with the server.
 func dropDatabase(t testing.TB, server *localpg.Server, name string) {
-	if server != shared.server {
-		return
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	if err := server.DropDatabase(ctx, name); err != nil {
