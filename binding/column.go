@@ -88,14 +88,14 @@ func leadsTo(row reflect.Type, path []int, want reflect.Type) bool {
 	return t == want
 }
 
-// hasColumn reports whether one of the columns has the name.
-func hasColumn(columns []Column, name string) bool {
+// columnNamed returns the column with that exact name.
+func columnNamed(columns []Column, name string) (c Column, ok bool) {
 	for _, c := range columns {
 		if c.Name == name {
-			return true
+			return c, true
 		}
 	}
-	return false
+	return Column{}, false
 }
 
 // checkNamed finds names that are repeated or that no column has. what says in
@@ -103,10 +103,11 @@ func hasColumn(columns []Column, name string) bool {
 func checkNamed(r *report, at place, what string, names []string, columns []Column) {
 	seen := map[string]bool{}
 	for _, name := range names {
+		_, ok := columnNamed(columns, name)
 		switch {
 		case seen[name]:
 			r.add(at, "%s: repeated column %q", what, name)
-		case !hasColumn(columns, name):
+		case !ok:
 			r.add(at, "%s: unknown column %q", what, name)
 		}
 		seen[name] = true

@@ -58,6 +58,11 @@ const (
 	keyOrder       key = "order"
 	keyPageSize    key = "page_size"
 	keyMaxPageSize key = "max_page_size"
+	keyMaxWindow   key = "max_window"
+	keyFilter      key = "filter"
+	keySort        key = "sort"
+	keySearch      key = "search"
+	keyParams      key = "params"
 	keyPK          key = "pk"
 	keyName        key = "name"
 	keySelect      key = "select"
@@ -83,6 +88,9 @@ type source struct {
 	structName string
 	places     map[key]place
 	columns    map[string]place
+	// fieldRules are the columns that subscribers may choose by because their
+	// own field says so.
+	fieldRules map[fieldRule]bool
 	problems   []problem
 	// failed holds the aspects for which a problem is known: that they are
 	// missing as well is no second mistake.
@@ -97,6 +105,7 @@ func newSource(structName string) *source {
 		structName: structName,
 		places:     map[key]place{},
 		columns:    map[string]place{},
+		fieldRules: map[fieldRule]bool{},
 		failed:     map[key]bool{},
 	}
 }
@@ -130,6 +139,14 @@ func (s *source) column(name string) place {
 		return at
 	}
 	return place{structName: s.structName}
+}
+
+// rule returns where it is stated that subscribers may choose by the column.
+func (s *source) rule(k key, column string) place {
+	if s != nil && s.fieldRules[fieldRule{k, column}] {
+		return s.column(column)
+	}
+	return s.place(k)
 }
 
 // report collects the mistakes of one definition.

@@ -45,6 +45,44 @@ func ExampleList_options() {
 	// "id" ASC NULLS LAST
 }
 
+// Delay is a list that each subscriber filters, sorts and searches as it likes,
+// as far as the tags let it.
+type Delay struct {
+	_       struct{} `socksync:"table=flights; list=delays; sort=*; filter=*(eq in), note(contains)"`
+	ID      int64    `db:"id" json:"id" socksync:"pk"`
+	Origin  string   `db:"origin" json:"origin" socksync:"search"`
+	Minutes int      `db:"delay_minutes" json:"delay" socksync:"filter=gte lte"`
+	Note    *string  `db:"note" json:"note" socksync:"search"`
+}
+
+func ExampleList_choice() {
+	delays := binding.List[Delay]()
+	for _, rule := range delays.Filter {
+		fmt.Println(rule.Column, rule.Operators)
+	}
+	fmt.Println(delays.Sort, delays.Search, delays.MaxWindow, delays.Validate())
+
+	// Options are in place of what the tags say.
+	quiet := binding.List[Delay](binding.Name("quiet"), binding.Filter("origin"), binding.Sort("delay_minutes"), binding.Search())
+	fmt.Println(quiet.Filter, quiet.Sort, quiet.Search, quiet.Validate())
+	// Output:
+	// * [eq in]
+	// note [contains]
+	// delay_minutes [gte lte]
+	// [*] [origin note] 1000 <nil>
+	// [{origin []}] [delay_minutes] [] <nil>
+}
+
+func ExampleParseFilterRule() {
+	rule, err := binding.ParseFilterRule(`"Delay" (gte lte)`)
+	fmt.Println(rule.Column, rule.Operators, err)
+	_, err = binding.ParseFilterRule("delay(like)")
+	fmt.Println(err)
+	// Output:
+	// Delay [gte lte] <nil>
+	// rule "delay(like)": unknown operator "like"
+}
+
 // A program without structs writes the same definition out.
 func ExampleListDef() {
 	airports := &binding.ListDef{
@@ -102,6 +140,20 @@ func ExampleVar_query() {
 		binding.Name("average_delay"), binding.Query("SELECT avg(delay_minutes)::float8 FROM flights", "flights"))
 	fmt.Println(average, average.Type, average.Tables, average.Validate())
 	// Output: var "average_delay" *float64 [flights] <nil>
+}
+
+// Each subscriber chooses the values of the parameters; NULL is what it does not
+// choose.
+func ExampleParams() {
+	delay := binding.Var[*float64](binding.Name("delay"), binding.Params("airport"),
+		binding.Query("SELECT avg(delay_minutes)::float8 FROM flights WHERE origin = @airport", "flights"))
+	fmt.Println(delay, delay.Params, delay.Validate())
+
+	err := binding.Var[int](binding.Name("x"), binding.Params("airport"), binding.Query("SELECT @airports", "flights")).Validate()
+	fmt.Println(err != nil)
+	// Output:
+	// var "delay" [airport] <nil>
+	// true
 }
 
 func ExampleVarDef() {

@@ -9,6 +9,10 @@ import (
 // DefaultMaxPageSize is the most rows on a page of a list that says nothing.
 const DefaultMaxPageSize = 100
 
+// DefaultMaxWindow is the most rows to which a window of a list that says
+// nothing can grow, if its pages are not larger already.
+const DefaultMaxWindow = 1000
+
 // ListDef defines a list: rows of a table in an order, published in pages. It
 // is plain data: [List] makes one from a struct's tags, a program without a
 // struct writes it out. It is not to be changed once it is in use.
@@ -21,7 +25,8 @@ type ListDef struct {
 	// Key holds the columns of the primary key, by exact name. They are among
 	// Columns.
 	Key []string
-	// Columns are the columns that are read.
+	// Columns are the columns that are read. Subscribers know them by their
+	// JSON names; those without are not for them to choose by.
 	Columns []Column
 	// Where is a condition in SQL over the columns of the row; empty is all
 	// rows. It must not hold text that comes from a peer.
@@ -35,6 +40,19 @@ type ListDef struct {
 	// MaxPageSize is the most rows that a page may have; 0 means
 	// [DefaultMaxPageSize].
 	MaxPageSize int
+	// MaxWindow is the most rows that a window has that starts behind a row
+	// and grows while it is scrolled; 0 means the greater of
+	// [DefaultMaxWindow] and MaxPageSize.
+	MaxWindow int
+	// Filter are the columns that subscribers may filter by, each at most
+	// once. None means that they cannot filter.
+	Filter []FilterRule
+	// Sort are the columns that subscribers may sort by, by exact name, or
+	// [AllColumns] alone. None means that they cannot sort.
+	Sort []string
+	// Search are the columns of text that a subscriber's search looks into, by
+	// exact name. None means that they cannot search.
+	Search []string
 	// Row is the struct that a row is scanned into and published from. Nil
 	// means no struct: the columns are published under their JSON names.
 	Row reflect.Type
@@ -51,7 +69,8 @@ func List[T any](opts ...Option) *ListDef { return listOf(reflect.TypeFor[T](), 
 func listOf(t reflect.Type, opts []Option) *ListDef {
 	p := planOf(t)
 	p.take(keyList, keyVar)
-	p.apply(opts, "list", keyName, keyTable, keyPK, keyWhere, keyOrder, keyPageSize, keyMaxPageSize)
+	p.apply(opts, "list", keyName, keyTable, keyPK, keyWhere, keyOrder, keyPageSize, keyMaxPageSize,
+		keyMaxWindow, keyFilter, keySort, keySearch)
 	d := &ListDef{
 		Name:        p.settings[keyName].text,
 		Table:       p.settings[keyTable].text,
@@ -61,6 +80,10 @@ func listOf(t reflect.Type, opts []Option) *ListDef {
 		Order:       p.order(),
 		PageSize:    p.settings[keyPageSize].number,
 		MaxPageSize: p.settings[keyMaxPageSize].number,
+		MaxWindow:   p.settings[keyMaxWindow].number,
+		Filter:      p.filter(),
+		Sort:        p.sort(),
+		Search:      p.search(),
 		Row:         p.row,
 		src:         p.src,
 	}
@@ -126,6 +149,9 @@ func (d *ListDef) WithDefaults() *ListDef {
 	if c.PageSize == 0 {
 		c.PageSize = c.MaxPageSize
 	}
+	if c.MaxWindow == 0 {
+		c.MaxWindow = max(DefaultMaxWindow, c.MaxPageSize)
+	}
 	c.Order = completeOrder(c.Order, c.Key)
 	return &c
 }
@@ -158,8 +184,10 @@ func (d *ListDef) Validate() error {
 	checkRow(r, d.src, d.Row)
 	checkColumns(r, d.src, d.Columns, d.Row)
 	checkKey(r, d.src, d.Key, d.Columns)
+	d.checkPublishedKey(r)
 	checkWhere(r, d.src, d.Where)
 	checkOrder(r, d.src, d.Order, d.Columns)
+	d.checkAllowed(r)
 	d.checkSizes(r)
 	return r.err()
 }
@@ -173,8 +201,21 @@ func (d *ListDef) checkSizes(r *report) {
 		r.add(d.src.place(keyMaxPageSize), "maximum page size %d is less than 1", full.MaxPageSize)
 		return
 	}
+	if full.MaxWindow < full.MaxPageSize {
+		r.add(d.src.place(keyMaxWindow), "maximum window %d is less than the maximum page size, %d", full.MaxWindow, full.MaxPageSize)
+	}
 	if full.PageSize > full.MaxPageSize {
 		r.add(d.src.place(keyPageSize), "page size %d is greater than the maximum, %d", full.PageSize, full.MaxPageSize)
+	}
+}
+
+// checkPublishedKey refuses a hidden key column: subscribers know rows by their
+// key, for one to start a window behind a row.
+func (d *ListDef) checkPublishedKey(r *report) {
+	for _, name := range d.Key {
+		if c, ok := columnNamed(d.Columns, name); ok && c.JSON == "" {
+			r.add(d.src.column(name), "primary key: column %q is not published", name)
+		}
 	}
 }
 

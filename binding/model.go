@@ -43,14 +43,7 @@ func ModelOf(t reflect.Type) *ModelDef {
 func (d *ModelDef) NewRow() reflect.Value { return reflect.New(d.Row).Elem() }
 
 // Column returns the column with that exact name.
-func (d *ModelDef) Column(name string) (c Column, ok bool) {
-	for _, c := range d.Columns {
-		if c.Name == name {
-			return c, true
-		}
-	}
-	return Column{}, false
-}
+func (d *ModelDef) Column(name string) (c Column, ok bool) { return columnNamed(d.Columns, name) }
 
 // String is the kind and the struct.
 func (d *ModelDef) String() string {

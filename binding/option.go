@@ -38,6 +38,28 @@ func PageSize(rows int) Option { return sizeOption(keyPageSize, "PageSize", rows
 // MaxPageSize is the most rows that a page may have; 100 when not given.
 func MaxPageSize(rows int) Option { return sizeOption(keyMaxPageSize, "MaxPageSize", rows) }
 
+// MaxWindow is the most rows to which a subscriber's window can grow while it
+// is scrolled; the greater of 1,000 and the maximum page size when not given.
+func MaxWindow(rows int) Option { return sizeOption(keyMaxWindow, "MaxWindow", rows) }
+
+// Filter names the columns that subscribers may filter by, each in the grammar
+// of [ParseFilterRule], in place of all that tags say: Filter("origin",
+// "delay_minutes(eq lt gt)"), or Filter("*"). Without rules they cannot filter.
+func Filter(rules ...string) Option { return textsOption(keyFilter, "Filter", "", rules) }
+
+// Sort names the columns that subscribers may sort by, as in SQL, in place of
+// all that tags say; "*" is every published column that has an order. Without
+// columns they cannot sort.
+func Sort(columns ...string) Option { return textsOption(keySort, "Sort", "", columns) }
+
+// Search names the columns of text that a subscriber's search looks into, as in
+// SQL, in place of all that tags say. Without columns they cannot search.
+func Search(columns ...string) Option { return textsOption(keySearch, "Search", "", columns) }
+
+// Params names the parameters of a var with [Query], which the query has as
+// @name; see [VarDef]. Without names it has none.
+func Params(names ...string) Option { return textsOption(keyParams, "Params", "", names) }
+
 // PrimaryKey names the key columns, as in SQL, in place of the fields tagged pk.
 func PrimaryKey(columns ...string) Option { return textsOption(keyPK, "PrimaryKey", "", columns) }
 
@@ -101,7 +123,7 @@ func (p *plan) checkOption(o Option) {
 	s := o.setting
 	at := p.src.places[o.key]
 	switch o.key {
-	case keyPageSize, keyMaxPageSize:
+	case keyPageSize, keyMaxPageSize, keyMaxWindow:
 		if s.number < 1 {
 			p.src.fail(o.key, at, "%d is less than 1", s.number)
 			delete(p.settings, o.key)
@@ -110,6 +132,7 @@ func (p *plan) checkOption(o Option) {
 		if len(s.texts) == 0 {
 			p.src.fail(o.key, at, "no columns")
 		}
+	case keyFilter, keySort, keySearch, keyParams: // none is a thing to say
 	default:
 		if strings.TrimSpace(s.text) == "" {
 			p.src.fail(o.key, at, "empty")

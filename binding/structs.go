@@ -1,6 +1,7 @@
 package binding
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ type plan struct {
 	row      reflect.Type // nil when T is not a struct
 	columns  []Column
 	key      []string
+	tagged   []taggedColumn
 	settings settings
 	src      *source
 }
@@ -24,7 +26,7 @@ type member struct {
 	column string // empty: not a column
 	json   string // empty: hidden
 	named  bool   // the JSON name is from a tag
-	pk     bool
+	tag    fieldTag
 }
 
 // scope is what the embedded structs around a field do to it.
@@ -60,7 +62,8 @@ func planOf(t reflect.Type) *plan {
 	for _, m := range resolveColumns(w.members, p.src) {
 		p.columns = append(p.columns, Column{Name: m.column, JSON: m.json, Field: m.index, Type: m.typ})
 		p.src.columns[m.column] = m.at
-		if m.pk {
+		p.tagged = append(p.tagged, taggedColumn{m.column, m.tag})
+		if m.tag.pk {
 			p.key = append(p.key, m.column)
 		}
 	}
@@ -175,7 +178,7 @@ func (w *walker) unexported(f reflect.StructField, at place) {
 func (w *walker) field(f reflect.StructField, at place, sc scope) {
 	m := member{at: at, index: sc.index, typ: f.Type, column: w.columnName(f, at)}
 	if tag, ok := f.Tag.Lookup("socksync"); ok {
-		m.pk = parseFieldTag(tag, at, w.src)
+		m.tag = parseFieldTag(tag, at, w.src)
 	}
 	name, hide := w.jsonName(f, at)
 	m.named = name != ""
@@ -185,7 +188,7 @@ func (w *walker) field(f reflect.StructField, at place, sc scope) {
 	m.json = hiddenIn(sc, name)
 	if problem := checkMember(m, f, sc); problem != "" {
 		w.src.fail(keyColumns, at, "%s", problem)
-		if m.pk {
+		if m.tag.pk {
 			w.src.failed[keyPK] = true
 		}
 		return
@@ -198,8 +201,8 @@ func (w *walker) field(f reflect.StructField, at place, sc scope) {
 // checkMember says why the field cannot be what its tags say, or nothing.
 func checkMember(m member, f reflect.StructField, sc scope) string {
 	switch {
-	case m.column == "" && m.pk:
-		return "misplaced key pk: a field without db is not a column"
+	case m.column == "" && m.tag.first() != "":
+		return fmt.Sprintf("misplaced key %s: a field without db is not a column", m.tag.first())
 	case m.column == "":
 		return ""
 	case sc.nested:

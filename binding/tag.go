@@ -47,13 +47,24 @@ func splitTag(tag string) ([]string, error) {
 
 // structKeys are the keys of the blank field's tag.
 func structKeys() []key {
-	return []key{keyTable, keyList, keyVar, keyWhere, keyOrder, keyPageSize, keyMaxPageSize}
+	return []key{
+		keyTable, keyList, keyVar, keyWhere, keyOrder, keyPageSize, keyMaxPageSize, keyMaxWindow,
+		keyFilter, keySort, keySearch, keyParams,
+	}
+}
+
+// fieldKeys are the keys of a field's tag.
+func fieldKeys() []key { return []key{keyPK, keyFilter, keySort, keySearch} }
+
+// listKeys are the keys that only a list can have.
+func listKeys() []key {
+	return []key{keyList, keyOrder, keyPageSize, keyMaxPageSize, keyMaxWindow, keyFilter, keySort, keySearch}
 }
 
 // setting is what a tag or an option says about one key.
 type setting struct {
 	text   string   // empty where the key takes a number
-	texts  []string // tables of a query, columns of a key
+	texts  []string // tables of a query, columns of a key, whatever is a list
 	number int
 	at     place
 }
@@ -77,14 +88,22 @@ func parseStructTag(tag string, at place, src *source) settings {
 			src.fail(k, at, "%s", problem)
 			continue
 		}
-		s := setting{text: value, at: at}
-		if k == keyPageSize || k == keyMaxPageSize {
-			s = setting{number: parseSize(k, value, at, src), at: at}
-		}
-		found[k] = s
+		found[k] = parseSetting(k, value, at, src)
 	}
 	checkTogether(found, at, src)
 	return found
+}
+
+// parseSetting reads the value of a key.
+func parseSetting(k key, value string, at place, src *source) setting {
+	switch k {
+	case keyPageSize, keyMaxPageSize, keyMaxWindow:
+		return setting{number: parseSize(k, value, at, src), at: at}
+	case keyFilter, keySort, keySearch, keyParams:
+		texts, _ := splitOutside(value, ',') // the quotes of the whole tag are closed, and so are those of a value
+		return setting{texts: texts, at: at}
+	}
+	return setting{text: value, at: at}
 }
 
 // checkEntry says what is wrong with one entry, or nothing.
@@ -107,12 +126,15 @@ func checkEntry(k key, value string, hasValue bool, found settings) string {
 
 // checkTogether refuses keys that exclude each other.
 func checkTogether(found settings, at place, src *source) {
-	if _, isVar := found[keyVar]; !isVar {
-		return
-	}
-	for _, k := range []key{keyList, keyOrder, keyPageSize, keyMaxPageSize} {
-		if _, ok := found[k]; ok {
+	_, isVar := found[keyVar]
+	_, isList := found[keyList]
+	for _, k := range structKeys() {
+		_, ok := found[k]
+		switch {
+		case ok && isVar && slices.Contains(listKeys(), k):
 			src.fail(k, at, "misplaced key %s: a struct with var is one row", k)
+		case ok && isList && k == keyParams:
+			src.fail(k, at, "misplaced key %s: a list has no parameters", k)
 		}
 	}
 }
@@ -132,33 +154,6 @@ func parseSize(k key, value string, at place, src *source) int {
 		return 0
 	}
 	return n
-}
-
-// parseFieldTag reads the socksync tag of a field; pk is all that there is.
-func parseFieldTag(tag string, at place, src *source) (pk bool) {
-	entries, err := splitTag(tag)
-	if err != nil {
-		src.fail(keyPK, at, "%v", err)
-		return false
-	}
-	for _, entry := range entries {
-		name, _, hasValue := strings.Cut(entry, "=")
-		k := key(strings.TrimSpace(name))
-		switch {
-		case entry == "":
-			src.fail(keyPK, at, "an empty entry")
-		case slices.Contains(structKeys(), k):
-			src.fail(k, at, "misplaced key %s: it belongs on the blank field _ struct{}", k)
-		case k != keyPK:
-			src.fail(keyPK, at, "unknown key %q", string(k))
-		case hasValue:
-			src.fail(keyPK, at, "key pk takes no value")
-		case pk:
-			src.fail(keyPK, at, "repeated key pk")
-		}
-		pk = pk || k == keyPK
-	}
-	return pk
 }
 
 // checkTagText finds what [reflect.StructTag] passes over in silence: text that

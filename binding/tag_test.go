@@ -2,6 +2,7 @@ package binding_test
 
 import (
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,7 +41,8 @@ func TestBlankFieldTag(t *testing.T) {
 		{"ends with a semicolon", `socksync:"table=t;"`, nil},
 		{"spaces", `socksync:"  table =  t ;  list = a b  "`, nil},
 		{"everything", `socksync:"table=t; list=x; where=id > 0; order=-name; page_size=5; max_page_size=9"`, nil},
-		{"var", `socksync:"table=t; var=x; where=id = 1"`, nil},
+		{"var", `socksync:"table=t; var=x; where=id = 1; params=a"`, nil},
+		{"choice", `socksync:"table=t; list=x; max_window=9; filter=*; sort=id, name; search=name"`, nil},
 		{"quoted semicolons", quotes, nil},
 		{"unknown", `socksync:"table=t; tabel=u"`, []string{`unknown key "tabel"`}},
 		{"case", `socksync:"Table=t"`, []string{`unknown key "Table"`, "missing table"}},
@@ -52,10 +54,14 @@ func TestBlankFieldTag(t *testing.T) {
 		{"empty", `socksync:""`, []string{"an empty entry", "missing table"}},
 		{"pk", `socksync:"table=t; pk"`, []string{"misplaced key pk: it belongs on a field that is a column"}},
 		{"list and var", `socksync:"table=t; list=x; var=y"`, []string{"misplaced key list: a struct with var is one row"}},
-		{"var and order", `socksync:"table=t; var=y; order=id; page_size=1; max_page_size=2"`, []string{
+		{"var and order", `socksync:"table=t; var=y; order=id; page_size=1; max_page_size=2; max_window=3; filter=*; sort=*; search=a"`, []string{
 			"misplaced key order: a struct with var is one row",
 			"misplaced key page_size: a struct with var is one row",
 			"misplaced key max_page_size: a struct with var is one row",
+			"misplaced key max_window: a struct with var is one row",
+			"misplaced key filter: a struct with var is one row",
+			"misplaced key sort: a struct with var is one row",
+			"misplaced key search: a struct with var is one row",
 		}},
 		{"word as number", `socksync:"table=t; page_size=ten"`, []string{`page_size: "ten" is not a number`}},
 		{"fraction", `socksync:"table=t; page_size=1.5"`, []string{`page_size: "1.5" is not a number`}},
@@ -94,6 +100,8 @@ func TestFieldTag(t *testing.T) {
 	}{
 		{`socksync:"pk"`, nil},
 		{`socksync:" pk; "`, nil},
+		{`socksync:"filter = eq in; sort; pk; search"`, nil},
+		{`socksync:"filter; sort; search"`, []string{missing}},
 		{"", []string{missing}},
 		{`socksync:""`, []string{"an empty entry"}},
 		{`socksync:"PK"`, []string{`unknown key "PK"`}},
@@ -121,12 +129,21 @@ func TestFieldTag(t *testing.T) {
 	}
 }
 
-// FuzzTag: no tag makes a constructor panic, and what is accepted has a name.
+// FuzzTag: no tag makes a constructor panic, and what is accepted has a name, a
+// key that is published, and allows what options can say as well.
 func FuzzTag(f *testing.F) {
 	f.Add(`socksync:"table=t; list=x; order=-id; page_size=3"`, `socksync:"pk"`)
 	f.Add(`socksync:"table=t; var=x; where=a = 'b;c'"`, `json:"y,omitempty"`)
+	f.Add(`socksync:"table=t; list=x; filter=*(eq ne), \"name\"(lt); sort=name; search=Name; max_window=100"`, `socksync:"pk; filter=in; sort; search"`)
+	f.Add(`socksync:"table=t; var=x; params=a, b"`, `socksync:"pk"`)
 	f.Fuzz(func(t *testing.T, blankTag, fieldTag string) {
-		d := binding.ModelOf(tagged(blankTag, fieldTag))
+		row := tagged(blankTag, fieldTag)
+		query := binding.Query("SELECT @a AS id, @b AS name", "t")
+		if d := binding.VarOf(row, []binding.Option{query}); d.Validate() == nil {
+			require.Subset(t, []string{"a", "b"}, d.Params)
+		}
+		fuzzList(t, binding.ListOf(row, nil), row)
+		d := binding.ModelOf(row)
 		if err := d.Validate(); err != nil {
 			require.NotEmpty(t, mistakes(t, err))
 			return
@@ -135,4 +152,36 @@ func FuzzTag(f *testing.F) {
 		require.NoError(t, err)
 		require.NotEmpty(t, d.Key)
 	})
+}
+
+// fuzzList says what d allows by options.
+func fuzzList(t *testing.T, d *binding.ListDef, row reflect.Type) {
+	t.Helper()
+	if err := d.Validate(); err != nil {
+		require.NotEmpty(t, mistakes(t, err))
+		return
+	}
+	names := func(columns []string) (texts []string) {
+		for _, c := range columns {
+			texts = append(texts, ruleText(binding.FilterRule{Column: c}))
+		}
+		return texts
+	}
+	var rules []string
+	for _, rule := range d.Filter {
+		rules = append(rules, ruleText(rule))
+	}
+	same := binding.ListOf(row, []binding.Option{
+		binding.Filter(rules...), binding.Sort(names(d.Sort)...), binding.Search(names(d.Search)...), binding.MaxWindow(d.MaxWindow),
+	})
+	require.NoError(t, same.Validate())
+	require.Equal(t, d.Filter, same.Filter)
+	require.Equal(t, d.Sort, same.Sort)
+	require.Equal(t, d.Search, same.Search)
+	require.Equal(t, d.MaxWindow, same.MaxWindow)
+	for _, column := range d.Columns {
+		published := column.JSON != ""
+		require.True(t, published || !slices.Contains(d.Key, column.Name))
+		require.True(t, published || !slices.Contains(append(d.Sort, d.Search...), column.Name))
+	}
 }

@@ -15,6 +15,12 @@ type VarDef struct {
 	// Query is the whole statement. It gives at most one row; a second one is
 	// an error of the var. No row is the value null.
 	Query string
+	// Params are the parameters of the query that a subscriber chooses. The
+	// query names each at least once, with an @ in front: @airport. Each is a
+	// value as Postgres takes the place where it stands to be, NULL where the
+	// subscriber gives none. A name is made of lower-case letters a to z,
+	// digits and underscores, and does not start with a digit.
+	Params []string
 	// Tables are the tables whose changes may change the value, as in SQL.
 	Tables []string
 	// Key holds the primary key of the one table that the var is bound to, by
@@ -40,7 +46,7 @@ type VarDef struct {
 //   - one column of one row: T is the type of the column; [Table], [Select] and
 //     [Where] say which;
 //   - the result of a [Query]: T is a struct with db tags or the type of the
-//     one column.
+//     one column. It may have [Params], in the tag or the option.
 //
 // T is a pointer or a [database/sql.Null] where the column can be NULL, which
 // is published as null. Where a row is missing the value is null as well, for
@@ -51,7 +57,7 @@ func Var[T any](opts ...Option) *VarDef { return varOf(reflect.TypeFor[T](), opt
 func varOf(t reflect.Type, opts []Option) *VarDef {
 	p, isRow := varPlan(t)
 	p.take(keyVar, keyList)
-	p.apply(opts, "var", keyName, keyTable, keyPK, keyWhere, keySelect, keyQuery)
+	p.apply(opts, "var", keyName, keyTable, keyPK, keyWhere, keySelect, keyQuery, keyParams)
 	d := &VarDef{Name: p.settings[keyName].text, Type: t, src: p.src, made: true}
 	if isRow {
 		d.Type, d.Columns = p.row, p.columns
@@ -61,14 +67,16 @@ func varOf(t reflect.Type, opts []Option) *VarDef {
 	}
 	_, isQuery := p.settings[keyQuery]
 	_, isSelect := p.settings[keySelect]
+	d.takeParams(p, isQuery)
 	switch {
 	case isQuery:
 		d.fromQuery(p)
 	case isSelect:
 		d.fromColumn(p, isRow)
+	case p.src.failed[keyQuery] || p.src.failed[keySelect]:
 	case isRow:
 		d.fromRow(p)
-	case !p.src.failed[keyQuery] && !p.src.failed[keySelect]:
+	default:
 		p.src.fail(keyQuery, p.src.place(keyQuery), "%v is one value: missing Query, or Table, Select and Where", t)
 	}
 	return d
@@ -169,6 +177,7 @@ func (d *VarDef) Validate() error {
 		return r.err()
 	}
 	d.checkQuery(r)
+	d.checkParams(r)
 	if len(d.Columns) > 0 {
 		checkRow(r, d.src, d.Type)
 		checkColumns(r, d.src, d.Columns, d.Type)

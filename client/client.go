@@ -55,7 +55,7 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Client, error) {
 	if err := c.registry.Add(c.cfg.Provide...); err != nil {
 		return nil, fmt.Errorf("client: provide: %w", err)
 	}
-	c.dialer = peer.NewDialer(url, c.cfg.HTTPClient, c.cfg.PingInterval)
+	c.dialer = peer.NewDialer(url, c.cfg.HTTPClient, c.cfg.PingInterval, c.cfg.subprotocols())
 	p, conn, err := c.connect(ctx)
 	if err != nil {
 		c.dialer.Stop()
@@ -163,17 +163,23 @@ func (c *Client) live(ctx context.Context, p *peer.Peer, conn peer.Conn) error {
 }
 
 // enter makes a connection known, and follows over it everything that is
-// followed.
+// followed. What the version of the connection does not allow waits for another
+// connection.
 func (c *Client) enter(p *peer.Peer) {
+	failed := make(map[peer.Remote]error)
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	c.peer = p
 	for _, r := range c.followed {
 		if err := p.Follow(r); err != nil {
-			c.cfg.Log.Error("socksync: cannot follow", "type", r.Kind(), "name", r.Name(), "error", err)
+			failed[r] = err
 		}
 	}
 	close(c.online)
+	c.mu.Unlock()
+	for r, err := range failed {
+		c.cfg.Log.Error("socksync: cannot follow", "type", r.Kind(), "name", r.Name(), "error", err)
+		r.Fail(err)
+	}
 }
 
 func (c *Client) leave() {
@@ -249,10 +255,10 @@ func (c *Client) Follow(r peer.Remote) error {
 	if c.err != nil {
 		return fmt.Errorf("client: follow %s %q: %w", r.Kind(), r.Name(), c.err)
 	}
-	for _, f := range c.followed {
-		if f.Kind() == r.Kind() && f.Name() == r.Name() {
-			return fmt.Errorf("client: follow %s %q: %w", r.Kind(), r.Name(), peer.ErrFollowed)
-		}
+	if c.cfg.Version1 && slices.ContainsFunc(c.followed, func(f peer.Remote) bool {
+		return f.Kind() == r.Kind() && f.Name() == r.Name()
+	}) {
+		return fmt.Errorf("client: follow %s %q: %w", r.Kind(), r.Name(), peer.ErrFollowed)
 	}
 	if c.peer != nil {
 		if err := c.peer.Follow(r); err != nil && !errors.Is(err, peer.ErrClosed) {

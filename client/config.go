@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/socksync/socksync/internal/peer"
+	"github.com/socksync/socksync/protocol"
 )
 
 // Item is something to provide: a var, list or function of package memory.
@@ -33,6 +34,9 @@ type Config struct {
 	// again. The delay doubles with every failure, and is varied by half of it at
 	// random. 0 means 500 milliseconds and 30 seconds.
 	MinBackOff, MaxBackOff time.Duration
+	// Version1 keeps to version 1 of the protocol. Otherwise the client speaks
+	// version 2 with a server that does.
+	Version1 bool
 	// PingInterval is how often a connection is tested, and after how much silence
 	// it is given up. 0 means 30 seconds.
 	PingInterval time.Duration
@@ -62,6 +66,14 @@ func (c *Config) withDefaults() Config {
 		out.Log = slog.Default()
 	}
 	return out
+}
+
+// subprotocols are what is offered to the server; nil for all.
+func (c *Config) subprotocols() []string {
+	if c.Version1 {
+		return []string{protocol.SubprotocolV1}
+	}
+	return nil
 }
 
 func positive(d, standard time.Duration) time.Duration {

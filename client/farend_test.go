@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -31,12 +32,23 @@ type farEnd struct {
 	url      string
 	accepted chan *connection
 
-	mu      sync.Mutex
+	mu sync.Mutex
+	// sent is all that it wrote, over whichever connection.
+	sent    []string
 	refuses func(w http.ResponseWriter, r *http.Request) bool // nil: it accepts
 }
 
-// newFarEnd serves items.
+// newFarEnd serves items, in every version.
 func newFarEnd(t *testing.T, items ...peer.Item) *farEnd {
+	t.Helper()
+	return newFarEndOf(t, protocol.Subprotocols, items...)
+}
+
+// version1 are the subprotocols of a server that knows version 1 only.
+func version1() []string { return []string{protocol.SubprotocolV1} }
+
+// newFarEndOf serves items, in the versions that the function allows for each connection.
+func newFarEndOf(t *testing.T, subprotocols func() []string, items ...peer.Item) *farEnd {
 	t.Helper()
 	s := &farEnd{accepted: make(chan *connection, 100)}
 	registry := new(peer.Registry)
@@ -50,11 +62,12 @@ func newFarEnd(t *testing.T, items ...peer.Item) *farEnd {
 			return
 		}
 		p := peer.New(&peer.Config{Registry: registry, Log: slog.New(slog.DiscardHandler)})
-		conn, err := wsconn.Accept(w, r, &wsconn.Config{Next: p.Next, Subprotocols: []string{protocol.SubprotocolV1}})
+		conn, err := wsconn.Accept(w, r, &wsconn.Config{Next: s.recorded(p.Next), Subprotocols: subprotocols()})
 		if err != nil {
 			t.Errorf("accept: %v", err)
 			return
 		}
+		p.Speak(protocol.VersionOf(conn.Subprotocol()))
 		s.accepted <- &connection{p, conn, r.Header}
 		_ = p.Run(ctx, conn)
 	}))
@@ -65,6 +78,37 @@ func newFarEnd(t *testing.T, items ...peer.Item) *farEnd {
 	})
 	s.url = h.URL
 	return s
+}
+
+// recorded is next, and keeps what it gives.
+func (s *farEnd) recorded(next func([][]byte) [][]byte) func([][]byte) [][]byte {
+	return func(buf [][]byte) [][]byte {
+		n := len(buf)
+		buf = next(buf)
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, message := range buf[n:] {
+			s.sent = append(s.sent, string(message))
+		}
+		return buf
+	}
+}
+
+// said returns the messages with a func that it wrote since the last time.
+func (s *farEnd) said(t *testing.T, name string) []string {
+	t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var some []string
+	for _, message := range s.sent {
+		var head struct{ Func string }
+		require.NoError(t, json.Unmarshal([]byte(message), &head))
+		if head.Func == name {
+			some = append(some, message)
+		}
+	}
+	s.sent = nil
+	return some
 }
 
 func (s *farEnd) refusal() func(http.ResponseWriter, *http.Request) bool {

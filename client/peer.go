@@ -21,8 +21,12 @@ type Peer interface {
 
 // Errors of what is followed.
 var (
-	// ErrFollowed says that the item is followed already over this connection.
+	// ErrFollowed says that the item is followed already over this connection, and
+	// the connection is of version 1.
 	ErrFollowed = peer.ErrFollowed
+	// ErrVersion says that version 1 of the protocol, which the other end speaks,
+	// cannot express what was asked for.
+	ErrVersion = peer.ErrVersion
 	// ErrSuperseded says that another Get took the place of the one that waited.
 	ErrSuperseded = peer.ErrSuperseded
 )

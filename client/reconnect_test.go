@@ -24,8 +24,8 @@ type brokenList struct {
 	seen     atomic.Int32
 }
 
-func (b *brokenList) Subscribe(sink window.Sink) window.Subscription {
-	return &brokenSubscription{b.List.Subscribe(sink), b, sink}
+func (b *brokenList) Subscribe(sink window.Sink, o window.Options) window.Subscription {
+	return &brokenSubscription{b.List.Subscribe(sink, o), b, sink}
 }
 
 type brokenSubscription struct {
@@ -34,23 +34,32 @@ type brokenSubscription struct {
 	sink window.Sink
 }
 
-func (s *brokenSubscription) Get(page, size int) {
+func (s *brokenSubscription) Get(want window.Want) {
 	if s.list.seen.Add(1) <= s.list.failures {
 		s.sink.Fail(&protocol.Error{Code: protocol.Other, Message: "not now"}, 1)
 		return
 	}
-	s.Subscription.Get(page, size)
+	s.Subscription.Get(want)
 }
 
 // A lost connection is made again, and what was followed goes on at its page,
 // with what has changed in between; what waits goes on waiting.
 func TestReconnect(t *testing.T) {
 	t.Parallel()
+	for name, subprotocols := range map[string]func() []string{"version 1": version1, "version 2": protocol.Subprotocols} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reconnect(t, subprotocols)
+		})
+	}
+}
+
+func reconnect(t *testing.T, subprotocols func() []string) {
 	l := memory.NewList[int]("l", &memory.ListOptions{MaxPageSize: 2})
 	require.NoError(t, l.Replace([]int{1, 2, 3, 4, 5}))
 	v := memory.NewVar("v", 1)
 	double := memory.NewFunc("double", func(_ context.Context, a map[string]int) (int, error) { return 2 * a["n"], nil })
-	s := newFarEnd(t, l, v, double)
+	s := newFarEndOf(t, subprotocols, l, v, double)
 	lost := make(chan error, 10)
 	c := dial(t, s, &client.Config{
 		Provide:      []client.Item{memory.NewVar("mine", "still here")},
@@ -88,7 +97,8 @@ func TestReconnect(t *testing.T) {
 			require.NoError(t, err)
 			now, _ := value.Value()
 			if page.Held && page.Items[0] == n+10 && now == n+10 {
-				require.Equal(t, client.Page[int]{Held: true, Page: 1, PageSize: 2, Total: 5, Items: []int{n + 10, 4}}, page)
+				want := client.Page[int]{Held: true, Page: 1, PageSize: 2, Total: 5, Items: []int{n + 10, 4}, Rev: page.Rev}
+				require.Equal(t, want, page)
 				break
 			}
 			select {

@@ -12,7 +12,7 @@ import (
 // onError takes an error message of the server.
 func (c *Client) onError(e *protocol.Error, taken bool) {
 	switch e.Code {
-	case protocol.Other, protocol.InvalidFunc:
+	case protocol.Other, protocol.InvalidFunc, protocol.TooManyRequests:
 		c.mu.Lock()
 		if c.err == nil {
 			c.retries.schedule(c.retry)

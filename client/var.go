@@ -12,6 +12,10 @@ import (
 // other, in order, by the goroutine that reads the connection: they must not
 // block, so they must not call Get or [Call].
 type VarOptions[T any] struct {
+	// Params are the values of the var's parameters; the other end says which it
+	// has. Without a value a parameter is null. Version 1 of the protocol has none:
+	// to follow then is ErrVersion.
+	Params map[string]any
 	// OnChange is told every value that arrives.
 	OnChange func(T)
 	// OnError is told of an error with which the other end answers, and of a value
@@ -28,13 +32,20 @@ type Var[T any] struct {
 
 // FollowVar follows a var. It does not wait for its value, nor find out whether
 // the other end provides it. Nil options are the zero ones.
+//
+// Over one connection of version 1 a var can be followed once: a second time is
+// ErrFollowed.
 func FollowVar[T any](p Peer, name string, opts *VarOptions[T]) (*Var[T], error) {
 	var o VarOptions[T]
 	if opts != nil {
 		o = *opts
 	}
+	params, err := conditions(o.Params)
+	if err != nil {
+		return nil, err
+	}
 	v := &Var[T]{peer: p}
-	v.raw = peer.NewRemoteVar(name, &peer.VarOptions{OnError: o.OnError, OnChange: func(raw json.RawMessage) {
+	v.raw = peer.NewRemoteVar(name, &peer.VarOptions{Params: params, OnError: o.OnError, OnChange: func(raw json.RawMessage) {
 		value, err := decode[T](name, raw)
 		switch {
 		case err != nil && o.OnError != nil:
@@ -66,11 +77,19 @@ func (v *Var[T]) Value() (T, bool) {
 // ErrSuperseded.
 func (v *Var[T]) Get(ctx context.Context) (T, error) {
 	raw, err := v.raw.Get(ctx)
+	return v.decode(raw, err)
+}
+
+// Choose gives the parameters other values, and waits for the value, as Get does.
+// If the other end refuses, the var stays what it was.
+func (v *Var[T]) Choose(ctx context.Context, params map[string]any) (T, error) {
+	values, err := conditions(params)
 	if err != nil {
 		var none T
-		return none, fmt.Errorf("client: %w", err)
+		return none, err
 	}
-	return decode[T](v.raw.Name(), raw)
+	raw, err := v.raw.Choose(ctx, values)
+	return v.decode(raw, err)
 }
 
 // Changed receives after values have arrived, once for any number of them. It is
@@ -79,6 +98,15 @@ func (v *Var[T]) Changed() <-chan struct{} { return v.raw.Changed() }
 
 // Close stops following.
 func (v *Var[T]) Close() { v.peer.Unfollow(v.raw) }
+
+// decode is what came of a request.
+func (v *Var[T]) decode(raw json.RawMessage, err error) (T, error) {
+	if err != nil {
+		var none T
+		return none, fmt.Errorf("client: %w", err)
+	}
+	return decode[T](v.raw.Name(), raw)
+}
 
 func decode[T any](name string, raw json.RawMessage) (T, error) {
 	var value T

@@ -21,6 +21,10 @@ var pins = []setting{
 	{"jit", "off"}, // compiling a query of a drain takes longer than running it
 }
 
+// PinSettings is a query that gives the transaction in which it runs the settings on which the text of values depends,
+// as drains and loads have them.
+func PinSettings() string { return set(pins, true) }
+
 // drainSettings hold for the transactions of drains.
 func (c *Config) drainSettings() []setting {
 	return c.settings(c.StatementTimeout, c.LockTimeout)

@@ -34,11 +34,12 @@ func provide(t *testing.T, items ...peer.Item) string {
 		running.Add(1)
 		defer running.Done()
 		p := peer.New(&peer.Config{Registry: registry})
-		conn, err := wsconn.Accept(w, r, &wsconn.Config{Next: p.Next})
+		conn, err := wsconn.Accept(w, r, &wsconn.Config{Next: p.Next, Subprotocols: protocol.Subprotocols()})
 		if err != nil {
 			t.Errorf("accept: %v", err)
 			return
 		}
+		p.Speak(protocol.VersionOf(conn.Subprotocol()))
 		_ = p.Run(ctx, conn)
 	}))
 	t.Cleanup(func() {
@@ -49,12 +50,22 @@ func provide(t *testing.T, items ...peer.Item) string {
 	return server.URL
 }
 
-// connect dials and returns a peer that runs until the test ends.
-func connect(t *testing.T, url string) *peer.Peer {
+// connect dials and returns a peer of a version that runs until the test ends.
+func connect(t *testing.T, url string, version protocol.Version) *peer.Peer {
 	t.Helper()
-	p := peer.New(&peer.Config{OnError: func(e *protocol.Error, _ bool) { t.Errorf("error from the provider: %v", e) }})
-	conn, err := wsconn.Dial(t.Context(), url, &wsconn.Config{Next: p.Next})
+	p := peer.New(&peer.Config{OnError: func(e *protocol.Error, _ bool) {
+		if e.Message != "superseded" || version == protocol.V1 {
+			t.Errorf("error from the provider: %v", e)
+		}
+	}})
+	offer := []string{protocol.SubprotocolV1}
+	if version == protocol.V2 {
+		offer = protocol.Subprotocols()
+	}
+	conn, err := wsconn.Dial(t.Context(), url, &wsconn.Config{Next: p.Next, Subprotocols: offer})
 	require.NoError(t, err)
+	require.Equal(t, version, protocol.VersionOf(conn.Subprotocol()))
+	p.Speak(version)
 	ctx, cancel := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { _ = p.Run(ctx, conn) })
@@ -120,7 +131,8 @@ func texts(items []json.RawMessage) []string {
 }
 
 // TestDifferential does random operations on lists while many subscribers follow
-// random pages and change them; at rest each has what a slice says.
+// random pages and change them, in both versions; at rest each has what a slice
+// says.
 func TestDifferential(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -133,8 +145,8 @@ func TestDifferential(t *testing.T) {
 	}
 	url := provide(t, lists[0], lists[1])
 	var subscribers []*peer.RemoteList
-	for range 16 {
-		p := connect(t, url)
+	for i := range 16 {
+		p := connect(t, url, protocol.Version(1+i%2))
 		for _, l := range lists {
 			subscribers = append(subscribers, watched(t, p, l.Name(), random.IntN(4), random.IntN(8)))
 		}

@@ -13,8 +13,11 @@ import (
 // DefaultMaxPageSize is the greatest page of a list that does not say otherwise.
 const DefaultMaxPageSize = 100
 
+// DefaultMaxWindow is the greatest window of a list that does not say otherwise.
+const DefaultMaxWindow = 1000
+
 // listLevels is how deep an item of a list is in its deepest message.
-const listLevels = 2
+const listLevels = 3
 
 // ErrIndex says that a list has no item at an index.
 var ErrIndex = errors.New("index out of range")
@@ -24,6 +27,10 @@ type ListOptions struct {
 	// MaxPageSize is the greatest number of items on a subscriber's page, and
 	// what it gets if it does not say. 0 means DefaultMaxPageSize.
 	MaxPageSize int
+	// MaxWindow is the greatest number of items that a subscriber of version 2
+	// may have from the start of the list on, when it scrolls. 0 means the
+	// greater of DefaultMaxWindow and the maximum page size.
+	MaxWindow int
 }
 
 // List is a list of items of type T, in an order that the program decides.
@@ -35,7 +42,7 @@ type ListOptions struct {
 // and changes nothing. What an item refers to must not be modified once the list
 // has it.
 type List[T any] struct {
-	pages pages
+	pages *pages
 
 	mu     sync.Mutex // guards all below, and is held while pages changes
 	values []T        // by index
@@ -45,11 +52,17 @@ type List[T any] struct {
 
 // NewList returns an empty list. Nil options are the zero ones.
 func NewList[T any](name string, opts *ListOptions) *List[T] {
-	size := DefaultMaxPageSize
-	if opts != nil && opts.MaxPageSize > 0 {
-		size = opts.MaxPageSize
+	var o ListOptions
+	if opts != nil {
+		o = *opts
 	}
-	return &List[T]{pages: pages{name: name, most: size, windows: make(map[place]*shared)}}
+	if o.MaxPageSize <= 0 {
+		o.MaxPageSize = DefaultMaxPageSize
+	}
+	if o.MaxWindow <= 0 {
+		o.MaxWindow = max(DefaultMaxWindow, o.MaxPageSize)
+	}
+	return &List[T]{pages: newPages(name, o.MaxPageSize, o.MaxWindow)}
 }
 
 // Name is the list's name on the wire.
@@ -183,11 +196,10 @@ func (l *List[T]) Replace(items []T) error {
 	return nil
 }
 
-// Sizes is called by the connections.
-func (l *List[T]) Sizes() (page, most int) { return l.pages.most, l.pages.most }
-
 // Subscribe is called by the connections.
-func (l *List[T]) Subscribe(sink window.Sink) window.Subscription { return l.pages.subscribe(sink) }
+func (l *List[T]) Subscribe(sink window.Sink, o window.Options) window.Subscription {
+	return l.pages.subscribe(sink, o)
+}
 
 // insert places an item where the function says, given the length of the list.
 func (l *List[T]) insert(key string, item T, where func(n int) (int, error)) error {

@@ -65,7 +65,7 @@ func TestListKeys(t *testing.T) {
 	t.Parallel()
 	l := newList(t)
 	var r recorder
-	sub := l.Subscribe(&r)
+	sub := l.Subscribe(&r, window.Options{})
 	defer sub.Close()
 	require.NoError(t, l.Put("ann", "Ann"))
 	require.NoError(t, l.Put("bob", "Bob"))
@@ -83,11 +83,20 @@ func TestListKeys(t *testing.T) {
 
 func TestListSizes(t *testing.T) {
 	t.Parallel()
-	size, most := memory.NewList[int]("l", nil).Sizes()
-	require.Equal(t, memory.DefaultMaxPageSize, most)
-	require.Equal(t, most, size)
-	_, most = newList(t).Sizes()
-	require.Equal(t, 3, most)
+	for asked, size := range map[int]int{0: 3, 1: 1, 3: 3, 4: 3, math.MaxInt: 3} {
+		require.Equal(t, size, sizeOf(newList(t), asked), "asked for %d", asked)
+	}
+	require.Equal(t, memory.DefaultMaxPageSize, sizeOf(memory.NewList[string]("l", nil), 0))
+	require.Equal(t, memory.DefaultMaxPageSize, sizeOf(memory.NewList[string]("l", nil), memory.DefaultMaxPageSize+1))
+}
+
+// sizeOf asks for a page of a size and returns the one that it gets.
+func sizeOf(l *memory.List[string], size int) int {
+	var r recorder
+	sub := l.Subscribe(&r, window.Options{})
+	defer sub.Close()
+	sub.Get(window.Want{Size: size})
+	return r.states[0].Size
 }
 
 // All subscribers of a page share its states and its steps.
@@ -95,9 +104,9 @@ func TestListSharesWindows(t *testing.T) {
 	t.Parallel()
 	l := newList(t, "a", "b", "c", "d")
 	var one, two recorder
-	a, b := l.Subscribe(&one), l.Subscribe(&two)
-	a.Get(1, 2)
-	b.Get(1, 2)
+	a, b := l.Subscribe(&one, window.Options{}), l.Subscribe(&two, window.Options{})
+	a.Get(window.Want{Page: 1, Size: 2})
+	b.Get(window.Want{Page: 1, Size: 2})
 	require.Same(t, one.states[0], two.states[0])
 	require.Equal(t, []int{1, 2}, []int{one.states[0].Page, one.states[0].Size})
 	require.NoError(t, l.Set(2, "C"))
@@ -115,9 +124,9 @@ func TestListTouchesOnlyWhatChanged(t *testing.T) {
 	t.Parallel()
 	l := newList(t, "a", "b", "c", "d", "e", "f")
 	var r recorder
-	sub := l.Subscribe(&r)
+	sub := l.Subscribe(&r, window.Options{})
 	defer sub.Close()
-	sub.Get(0, 2)
+	sub.Get(window.Want{Size: 2})
 	require.NoError(t, l.Set(2, "C"))
 	require.NoError(t, l.Move(2, 5))
 	require.NoError(t, l.Set(0, "a"))
@@ -132,10 +141,10 @@ func TestListAbsurdPages(t *testing.T) {
 	t.Parallel()
 	l := newList(t, "a")
 	var r recorder
-	sub := l.Subscribe(&r)
+	sub := l.Subscribe(&r, window.Options{})
 	defer sub.Close()
 	for _, at := range [][2]int{{1, 1}, {math.MaxInt, 1}, {math.MaxInt, 3}, {1<<53 - 1, 3}, {math.MaxInt / 2, 2}} {
-		sub.Get(at[0], at[1])
+		sub.Get(window.Want{Page: at[0], Size: at[1]})
 		last := r.states[len(r.states)-1]
 		require.Empty(t, last.Rows)
 		require.Equal(t, at, [2]int{last.Page, last.Size})
@@ -150,7 +159,7 @@ func TestReplaceIsOneChange(t *testing.T) {
 	t.Parallel()
 	l := newList(t, "a", "b")
 	var r recorder
-	sub := l.Subscribe(&r)
+	sub := l.Subscribe(&r, window.Options{})
 	defer sub.Close()
 	require.NoError(t, l.Replace([]string{"x", "y", "z", "w"}))
 	require.Equal(t, []string{

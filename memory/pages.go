@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"math"
 	"slices"
+	"strconv"
 	"sync"
+	"time"
 
 	"github.com/socksync/socksync/internal/window"
 )
@@ -13,23 +15,36 @@ import (
 // pages is the part of a List that does not depend on its type: the rows, and
 // the windows that subscribers look through.
 type pages struct {
-	name string
-	most int // the maximum page size
+	name       string
+	most       int   // the maximum page size
+	mostWindow int   // the maximum size of an anchored window
+	epoch      int64 // of the revisions: when the list was made, in microseconds
 
 	// mu guards all below and is held while sinks are told, so that they are
 	// told in the order of the states. Sinks do not block.
-	mu      sync.Mutex
-	rows    []window.Row
-	windows map[place]*shared // those that somebody looks through
+	mu       sync.Mutex
+	rows     []window.Row
+	windows  map[place]*shared // those that somebody looks through
+	left     []*shared         // some that nobody looks through any more, oldest first
+	sequence uint64            // of the revisions
 }
 
-// place is a page of a list.
-type place struct{ page, size int }
+func newPages(name string, most, mostWindow int) *pages {
+	return &pages{
+		name: name, most: most, mostWindow: mostWindow,
+		epoch: time.Now().UnixMicro(), windows: make(map[place]*shared),
+	}
+}
 
-// shared is a window with its subscribers.
-type shared struct {
-	state *window.State
-	subs  map[*subscription]struct{}
+// place is a page of a list, or as many rows from its start on.
+type place struct {
+	page, size int
+	anchored   bool // page is 0
+}
+
+// extends reports whether the place is another one but for its size, which is not less.
+func (p place) extends(other place) bool {
+	return p.page == other.page && p.anchored == other.anchored && p.size >= other.size
 }
 
 // first returns the index in the list of the first row of the page; math.MaxInt
@@ -116,7 +131,7 @@ func (p *pages) publish(low, high int, changed string) {
 		default:
 			continue
 		}
-		w.state = p.state(at, rows)
+		w.moveTo(p.state(at, rows))
 		step := window.NewStep(old, w.state, changed)
 		for s := range w.subs {
 			s.sink.Step(step)
@@ -124,61 +139,12 @@ func (p *pages) publish(low, high int, changed string) {
 	}
 }
 
+// state returns a new state of a window. No two states of a list have the same
+// revision. It needs mu.
 func (p *pages) state(at place, rows []window.Row) *window.State {
-	return &window.State{Name: p.name, Page: at.page, Size: at.size, Total: len(p.rows), Rows: rows}
-}
-
-func (p *pages) subscribe(sink window.Sink) *subscription {
-	s := &subscription{pages: p, sink: sink}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s.enter(place{0, p.most})
-	return s
-}
-
-// subscription implements [window.Subscription].
-type subscription struct {
-	pages *pages
-	sink  window.Sink
-	at    place // guarded by pages.mu
-}
-
-// Get implements [window.Subscription].
-func (s *subscription) Get(page, size int) {
-	s.pages.mu.Lock()
-	defer s.pages.mu.Unlock()
-	s.leave()
-	s.sink.Answer(s.enter(place{page, size}), 1)
-}
-
-// Close implements [window.Subscription].
-func (s *subscription) Close() {
-	s.pages.mu.Lock()
-	defer s.pages.mu.Unlock()
-	s.leave()
-}
-
-// enter looks through a window, made if nobody does yet. It needs pages.mu.
-func (s *subscription) enter(at place) *window.State {
-	p := s.pages
-	w := p.windows[at]
-	if w == nil {
-		w = &shared{state: p.state(at, at.cut(p.rows)), subs: make(map[*subscription]struct{})}
-		p.windows[at] = w
-	}
-	w.subs[s] = struct{}{}
-	s.at = at
-	return w.state
-}
-
-// leave needs pages.mu.
-func (s *subscription) leave() {
-	w := s.pages.windows[s.at]
-	if w == nil {
-		return
-	}
-	delete(w.subs, s)
-	if len(w.subs) == 0 {
-		delete(s.pages.windows, s.at)
+	p.sequence++
+	return &window.State{
+		Name: p.name, Page: at.page, Size: at.size, Anchored: at.anchored, Total: len(p.rows), Rows: rows,
+		Rev: strconv.FormatInt(p.epoch, 10) + "." + strconv.FormatUint(p.sequence, 10),
 	}
 }

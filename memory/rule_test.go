@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/memory"
 	"github.com/stretchr/testify/require"
 )
@@ -80,9 +81,9 @@ func TestOneRowMessages(t *testing.T) {
 	for size := 1; size <= 5; size++ {
 		for page := range 4 {
 			w := &watcher{page: page, size: size}
-			sub := l.Subscribe(w)
+			sub := l.Subscribe(w, window.Options{})
 			t.Cleanup(sub.Close)
-			sub.Get(page, size)
+			sub.Get(window.Want{Page: page, Size: size})
 			watchers = append(watchers, w)
 		}
 	}

@@ -33,7 +33,11 @@ func (r *recorder) Answer(s *window.State, gets int) {
 	r.gets += gets
 }
 
+func (r *recorder) Resume(s *window.Step, _ int) { panic("version 1 resumes nothing") }
+
 func (r *recorder) Fail(err error, _ int) { panic(err) }
+
+func (r *recorder) Still(err error) { panic(err) }
 
 // take returns the messages since the last take.
 func (r *recorder) take() []string {

@@ -105,9 +105,13 @@ type varSubscription struct {
 }
 
 // Get implements [window.ValueSubscription].
-func (s *varSubscription) Get() {
+func (s *varSubscription) Get(filter []window.Condition) {
 	s.core.mu.Lock()
 	defer s.core.mu.Unlock()
+	if len(filter) > 0 {
+		s.sink.Fail(window.Refusal("no parameter "+filter[0].Column), 1)
+		return
+	}
 	s.sink.Answer(s.core.current, 1)
 }
 

@@ -24,7 +24,7 @@ func TestVar(t *testing.T) {
 	sub := v.Subscribe(&r)
 	require.Empty(t, r.takeValues(), "a subscription alone says nothing")
 
-	sub.Get()
+	sub.Get(nil)
 	require.Equal(t, []string{`{"text":"<hello>"}`}, r.takeValues())
 	require.Equal(t, 1, r.gets)
 
@@ -67,7 +67,7 @@ func TestDepth(t *testing.T) {
 	require.Error(t, v.Set(nested(64)))
 
 	l := memory.NewList[json.RawMessage]("l", nil)
-	require.NoError(t, l.Append(nested(62)))
-	require.Error(t, l.Append(nested(63)))
+	require.NoError(t, l.Append(nested(61)))
+	require.Error(t, l.Append(nested(62)))
 	require.Equal(t, 1, l.Len())
 }

@@ -16,6 +16,11 @@ const (
 	BadID        Code = 6 // not an id, or one that is in use or not known
 	InvalidJSON  Code = 7 // not a JSON object, or nested too deep
 	Other        Code = 8 // anything else: a failed function, a limit, a refusal
+
+	// The codes of version 2.
+	Forbidden          Code = 9  // the identity may not; without an id it ends the window that it names
+	TooManyRequests    Code = 10 // slow down
+	CredentialsExpired Code = 11 // nothing is published until they are renewed
 )
 
 var codeNames = [...]string{
@@ -27,10 +32,14 @@ var codeNames = [...]string{
 	BadID:        "bad id",
 	InvalidJSON:  "invalid JSON",
 	Other:        "other",
+
+	Forbidden:          "forbidden",
+	TooManyRequests:    "too many requests",
+	CredentialsExpired: "credentials expired",
 }
 
 // String returns the name of the code, for example "bad index", or "code 42"
-// for one that version 1 does not have.
+// for one that no version has.
 func (c Code) String() string {
 	if c >= InvalidFunc && int(c) < len(codeNames) {
 		return codeNames[c]
@@ -65,7 +74,3 @@ const (
 	CloseTooManyRequests    = 4009
 	CloseShutdown           = 4010 // the server is shutting down; connect elsewhere
 )
-
-// SubprotocolV1 is the WebSocket subprotocol of version 1. A connection without
-// a subprotocol speaks version 1 too.
-const SubprotocolV1 = "socksync.v1"

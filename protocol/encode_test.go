@@ -124,7 +124,8 @@ func TestErrorText(t *testing.T) {
 		(&protocol.Error{Code: protocol.InvalidName, Message: "no such item"}).Error())
 	require.Equal(t, "socksync error 8 (other)", (&protocol.Error{Code: protocol.Other}).Error())
 	require.Equal(t, "code 0", protocol.Code(0).String())
-	require.Equal(t, "code 9", protocol.Code(9).String())
+	require.Equal(t, "forbidden", protocol.Code(9).String())
+	require.Equal(t, "code 12", protocol.Code(12).String())
 	require.Equal(t, "code -1", protocol.Code(-1).String())
 }
 

@@ -20,3 +20,17 @@ func AppendError(dst []byte, e *Error) []byte {
 	dst = appendInt(append(dst, `{"func":"error"`...), fieldCode, int(e.Code))
 	return append(appendText(dst, fieldMessage, e.Message), '}')
 }
+
+// AppendErrorV2 appends an error message of version 2, which repeats what is known of the message that it answers. The
+// type, the name and the parts of the route are left out where they are "".
+func AppendErrorV2(dst []byte, e *Error, t ItemType, name string, r Route) []byte {
+	dst = append(dst, `{"func":"error"`...)
+	if t != "" {
+		dst = appendText(dst, fieldType, string(t))
+	}
+	if name != "" {
+		dst = appendText(dst, fieldName, name)
+	}
+	dst = appendInt(appendRoute(dst, r), fieldCode, int(e.Code))
+	return append(appendText(dst, fieldMessage, e.Message), '}')
+}

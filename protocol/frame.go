@@ -13,12 +13,15 @@ var ErrInvalidUTF8 = errors.New("message is not valid UTF-8")
 // Frame is one message of which only the head has been read. Which of its
 // methods is to be called follows from Func and Type.
 type Frame struct {
-	// Func is "" if version 1 has no such func, for which [RoleOf] returns
-	// RoleNone.
+	// Version is the version by which the message is read.
+	Version Version
+	// Func is "" if the version has no such func, for which [Version.RoleOf]
+	// returns RoleNone.
 	Func Func
-	// Type is "" for unsubscribe_all and error.
+	// Type is "" for the funcs that have none: unsubscribe_all, error, ok and authenticate. In version 2 an error may
+	// have one. If Parse returned an error, it is the type if that is known.
 	Type ItemType
-	// Name is "" for unsubscribe_all and error, and if HasName is false.
+	// Name is "" for the funcs that have no type, and if HasName is false. In version 2 an error may have one.
 	Name string
 	// HasName reports whether the name is a string that can be a name. If it
 	// is not, the answer is error 3.
@@ -44,6 +47,20 @@ const (
 	fieldArgs
 	fieldCode
 	fieldMessage
+
+	// The fields of version 2.
+
+	fieldView
+	fieldRev
+	fieldAfter
+	fieldChanges
+	fieldKey
+	fieldSort
+	fieldFilter
+	fieldSearch
+	fieldPending
+	fieldToken
+	fieldExpiresIn
 	fieldCount
 )
 
@@ -52,6 +69,9 @@ var fieldNames = [fieldCount]string{
 	fieldPage: "page", fieldPageSize: "page_size", fieldTotal: "total_item_count", fieldItems: "items",
 	fieldIndex: "index", fieldValue: "value", fieldID: "id", fieldArgs: "args",
 	fieldCode: "error_code", fieldMessage: "message",
+	fieldView: "view", fieldRev: "rev", fieldAfter: "after", fieldChanges: "changes", fieldKey: "key",
+	fieldSort: "sort", fieldFilter: "filter", fieldSearch: "search", fieldPending: "pending",
+	fieldToken: "token", fieldExpiresIn: "expires_in",
 }
 
 var fieldsByName = func() map[string]field {
@@ -62,14 +82,17 @@ var fieldsByName = func() map[string]field {
 	return m
 }()
 
+// Parse reads the head of a message of version 1. It is V1.Parse.
+func Parse(data []byte) (Frame, error) { return V1.Parse(data) }
+
 // Parse reads the head of a message. It decides the rows of the error table
 // that need no state: the error is [ErrInvalidUTF8] or an [*Error] with the code
 // InvalidJSON, InvalidFunc or InvalidType. The size limit and binary messages
 // are the business of whoever reads the connection.
 //
-// The frame refers to data.
-func Parse(data []byte) (Frame, error) {
-	var f Frame
+// The frame refers to data. With an error comes what is known of the message, for the answer: see [AppendErrorV2].
+func (v Version) Parse(data []byte) (Frame, error) {
+	f := Frame{Version: v}
 	if !utf8.Valid(data) {
 		return f, ErrInvalidUTF8
 	}
@@ -87,7 +110,7 @@ var (
 	errType      = &Error{InvalidType, "type must be var, list or function"}
 )
 
-// keep stores a member of the message if version 1 has such a field. A later
+// keep stores a member of the message if some version has such a field. A later
 // one takes the place of an earlier.
 func (f *Frame) keep(name, value []byte) {
 	text, ok := unquote(name)
@@ -103,23 +126,31 @@ func (f *Frame) keep(name, value []byte) {
 func (f *Frame) readHead() error {
 	text, ok := unquote(f.fields[fieldFunc])
 	if !ok {
+		f.readItem()
 		return errFunc
 	}
-	f.Func = knownFuncs[string(text)]
-	if f.Func == FuncError || f.Func == FuncUnsubscribeAll {
+	f.Func = f.Version.funcOf(text)
+	if f.Func.typeless() {
+		if f.Func == FuncError && f.Version == V2 {
+			f.readItem()
+		}
 		return nil
 	}
-	text, ok = unquote(f.fields[fieldType])
-	if ok {
-		f.Type, ok = knownTypes[string(text)]
-	}
-	if !ok {
+	f.readItem()
+	if f.Type == "" {
 		return errType
 	}
-	if text, ok = unquote(f.fields[fieldName]); ok && validLength(len(text)) {
+	return nil
+}
+
+// readItem reads the type and the name, as far as they are valid.
+func (f *Frame) readItem() {
+	if text, ok := unquote(f.fields[fieldType]); ok {
+		f.Type = knownTypes[string(text)]
+	}
+	if text, ok := unquote(f.fields[fieldName]); ok && validLength(len(text)) {
 		f.Name, f.HasName = string(text), true
 	}
-	return nil
 }
 
 // present returns the value of a field, or nil if the field is absent or null.
@@ -156,11 +187,29 @@ func (f *Frame) position(k field, least int) (int, error) {
 	return n, nil
 }
 
-// identifier reads the id of a call, for row j.
+// identifier reads the id, for row j.
 func (f *Frame) identifier() (string, error) {
 	text, ok := unquote(f.fields[fieldID])
 	if !ok || !validLength(len(text)) {
 		return "", &Error{BadID, "id must be a string of 1 to 128 bytes"}
+	}
+	return string(text), nil
+}
+
+// checkID decides row j for a message that has an id in version 2 only.
+func (f *Frame) checkID() error {
+	if f.Version != V2 || f.present(fieldID) == nil {
+		return nil
+	}
+	_, err := f.identifier()
+	return err
+}
+
+// text reads a string of row k.
+func (f *Frame) text(k field) (string, error) {
+	text, ok := unquote(f.fields[k])
+	if !ok {
+		return "", wrongType(k, "a string")
 	}
 	return string(text), nil
 }

@@ -43,6 +43,16 @@ const (
 	FuncError          Func = "error"
 )
 
+// The funcs that version 2 adds.
+const (
+	FuncStep         Func = "step"
+	FuncPause        Func = "pause"
+	FuncResume       Func = "resume"
+	FuncSetPending   Func = "set_pending"
+	FuncOK           Func = "ok"
+	FuncAuthenticate Func = "authenticate"
+)
+
 // Role is the part that the receiver of a message must play for the item that
 // the message is about.
 type Role uint8
@@ -72,18 +82,59 @@ var roles = map[ItemType]map[Func]Role{
 	},
 }
 
+// rolesV2 is roles for version 2, in which the changes of a list come in steps.
+var rolesV2 = map[ItemType]map[Func]Role{
+	TypeVar: roles[TypeVar],
+	TypeList: {
+		FuncSubscribe: RoleProvider, FuncUnsubscribe: RoleProvider, FuncGet: RoleProvider,
+		FuncPause: RoleProvider, FuncResume: RoleProvider,
+		FuncSetAll: RoleSubscriber, FuncStep: RoleSubscriber, FuncSetPending: RoleSubscriber,
+	},
+	TypeFunction: roles[TypeFunction],
+}
+
+// RoleOf is V1.RoleOf.
+func RoleOf(t ItemType, f Func) Role { return V1.RoleOf(t, f) }
+
 // RoleOf returns the role that the receiver of a message must have, or RoleNone
 // if items of the type have no such func. It is the part of row g of the error
 // table that needs no state.
-func RoleOf(t ItemType, f Func) Role { return roles[t][f] }
+func (v Version) RoleOf(t ItemType, f Func) Role {
+	if v == V2 {
+		return rolesV2[t][f]
+	}
+	return roles[t][f]
+}
 
-// knownFuncs and knownTypes turn what came over the wire into a constant
-// without an allocation, and keep nothing of what is not known.
+// typeless reports whether messages with the func are about no item.
+func (f Func) typeless() bool {
+	switch f {
+	case FuncUnsubscribeAll, FuncError, FuncOK, FuncAuthenticate:
+		return true
+	}
+	return false
+}
+
+// funcOf returns the func with the name, "" if the version has none.
+func (v Version) funcOf(name []byte) Func {
+	f, ok := knownFuncs[string(name)]
+	if !ok && v == V2 {
+		f = knownFuncsV2[string(name)]
+	}
+	return f
+}
+
+// knownFuncs, knownFuncsV2 and knownTypes turn what came over the wire into a
+// constant without an allocation, and keep nothing of what is not known.
 var (
 	knownFuncs = map[string]Func{
 		"subscribe": FuncSubscribe, "unsubscribe": FuncUnsubscribe, "unsubscribe_all": FuncUnsubscribeAll,
 		"get": FuncGet, "set": FuncSet, "set_all": FuncSetAll, "set_count": FuncSetCount,
 		"insert": FuncInsert, "delete": FuncDelete, "call": FuncCall, "return": FuncReturn, "error": FuncError,
+	}
+	knownFuncsV2 = map[string]Func{
+		"step": FuncStep, "pause": FuncPause, "resume": FuncResume, "set_pending": FuncSetPending,
+		"ok": FuncOK, "authenticate": FuncAuthenticate,
 	}
 	knownTypes = map[string]ItemType{"var": TypeVar, "list": TypeList, "function": TypeFunction}
 )

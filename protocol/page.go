@@ -18,7 +18,8 @@ type Page struct {
 	// Held reports whether the subscriber holds a page. If it does not, Items is
 	// empty and insert, set and delete are ignored.
 	Held bool
-	// Page and PageSize are those of the last set_all.
+	// Page and PageSize are those of the last set_all. A step that answers a get for more rows does not say how many it
+	// takes now.
 	Page, PageSize int
 	// Total is the number of items in the whole list by the last set_all or
 	// set_count; 0 before the first.
@@ -26,6 +27,19 @@ type Page struct {
 	// Items are the items of the page. A provider that overfills the page is
 	// not stopped: they may be more than PageSize.
 	Items []json.RawMessage
+
+	// The following are of version 2.
+
+	// Rev names the state that is held, "" if none is.
+	Rev string
+	// Anchored says that the window is the rows after the one with the key After (nil for the start), not a page.
+	Anchored bool
+	After    []json.RawMessage
+	// Key are the names of the columns that identify a row, by the last set_all.
+	Key []string
+	// Pending and PendingTotal are of the last set_pending: what a paused window is missing, and the number of items in
+	// the whole list. Both are 0 if nothing is missing, from each step and set_all on.
+	Pending, PendingTotal int
 }
 
 // Reset makes p a page as it is after a subscribe: nothing held, nothing known.
@@ -35,6 +49,7 @@ func (p *Page) Reset() { *p = Page{} }
 // it sends a get, and holds nothing until the set_all.
 func (p *Page) Lose() {
 	p.Held, p.Items = false, nil
+	p.Rev, p.Pending, p.PendingTotal = "", 0, 0
 }
 
 // Apply decodes a provider's message about the list and applies it. It reports
@@ -42,7 +57,8 @@ func (p *Page) Lose() {
 // ignored because no page is held. The error is an [*Error] to be answered: if
 // its code is BadIndex the page is lost, otherwise it is what it was.
 //
-// The frame must be of type list and have a func whose role is RoleSubscriber.
+// The frame must be of type list and have a func whose role is RoleSubscriber. Of a step either everything is applied or
+// nothing.
 func (p *Page) Apply(f *Frame) (bool, error) {
 	applied, err := p.apply(f)
 	var e *Error
@@ -53,10 +69,17 @@ func (p *Page) Apply(f *Frame) (bool, error) {
 }
 
 func (p *Page) apply(f *Frame) (bool, error) {
+	if f.Version.RoleOf(TypeList, f.Func) != RoleSubscriber {
+		return false, &Error{InvalidFunc, "not a message to a subscriber of a list"}
+	}
 	switch f.Func {
 	case FuncSetAll:
 		m, err := f.SetAll()
 		return err == nil && p.SetAll(m), err
+	case FuncStep:
+		return apply(f.Step, p.Step)
+	case FuncSetPending:
+		return apply(f.SetPending, p.SetPending)
 	case FuncSetCount:
 		m, err := f.SetCount()
 		return err == nil && p.SetCount(m), err
@@ -64,10 +87,9 @@ func (p *Page) apply(f *Frame) (bool, error) {
 		return apply(f.Insert, p.Insert)
 	case FuncSet:
 		return apply(f.SetItem, p.SetItem)
-	case FuncDelete:
+	default:
 		return apply(f.Delete, p.Delete)
 	}
-	return false, &Error{InvalidFunc, "not a message to a subscriber of a list"}
 }
 
 func apply[M any](decode func() (M, error), do func(M) (bool, error)) (bool, error) {
@@ -85,6 +107,7 @@ func (p *Page) SetAll(m SetAll) bool {
 		items[i] = bytes.Clone(item)
 	}
 	*p = Page{Held: true, Page: m.Page, PageSize: m.PageSize, Total: m.Total, Items: items}
+	p.Rev, p.Anchored, p.After, p.Key = m.Rev, m.Anchored, clones(m.After), slices.Clone(m.Key)
 	return true
 }
 

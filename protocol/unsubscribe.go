@@ -11,3 +11,12 @@ func AppendUnsubscribe(dst []byte, t ItemType, name string) []byte {
 func AppendUnsubscribeAll(dst []byte) []byte {
 	return append(dst, `{"func":"unsubscribe_all"}`...)
 }
+
+// AppendUnsubscribeAllV2 appends an unsubscribe_all of version 2, without an id if it is "".
+func AppendUnsubscribeAllV2(dst []byte, id string) []byte {
+	dst = append(dst, `{"func":"unsubscribe_all"`...)
+	if id != "" {
+		dst = appendText(dst, fieldID, id)
+	}
+	return append(dst, '}')
+}

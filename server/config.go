@@ -64,13 +64,20 @@ type Config struct {
 	// MaxMessageBytes is the size of the largest message that is accepted; a
 	// larger one closes the connection with 1009. Default: 1 MiB.
 	MaxMessageBytes int64
-	// MaxSubscriptions is how many items one connection may follow. Default: 256.
+	// MaxSubscriptions is how many items, or views of items, one connection may
+	// follow. Default: 256.
 	MaxSubscriptions int
 	// MaxCalls is how many functions may run for one connection. Default: 32.
 	MaxCalls int
 	// MaxReplyBytes is how many bytes of errors and results may wait for one
 	// connection before its messages are no longer read. Default: 1 MiB.
 	MaxReplyBytes int
+	// MaxViews is how many choices of its own (sort, filter, search) one connection
+	// may have open at the same time. Default: 64.
+	MaxViews int
+	// MaxViewRows is how many rows the lists that one connection has chosen so may
+	// have together when one is opened. Default: 1,000,000.
+	MaxViewRows int
 
 	// PingInterval is the time between pings; a connection that has not answered
 	// one when the next is due is closed. Default: 30 s.
@@ -93,6 +100,24 @@ type Config struct {
 	// are left for later. Default: 50 ms.
 	LockTimeout time.Duration
 
+	// Grace is how long the view of a choice that nobody watches any more is kept,
+	// and the window of a connection that was lost, for its subscriber to come
+	// back to. Default: 30 s.
+	Grace time.Duration
+	// MaxTotalViews is how many choices of subscribers may be open on the server
+	// at the same time, of all connections. Default: 10,000.
+	MaxTotalViews int
+	// MaxTotalViewRows is how many rows these may have together when one is
+	// opened. Default: 10,000,000, which take about 600 MB.
+	MaxTotalViewRows int
+	// MaxVarInstances is for how many sets of parameters the values of vars are
+	// kept, of all vars and connections. Default: 10,000.
+	MaxVarInstances int
+	// MaxKeptRows is how many rows the earlier states of windows may have
+	// together, that are kept for subscribers who come back. Default: 1,000,000,
+	// which take about 40 MB.
+	MaxKeptRows int
+
 	// Log takes what an operator should know. Default: slog.Default().
 	Log *slog.Logger
 }
@@ -108,10 +133,20 @@ func (c *Config) withDefaults() (Config, error) {
 	if err := out.wsconn(nil, nil).Validate(); err != nil {
 		return out, fmt.Errorf("server config: %w", err)
 	}
-	if out.MaxMessageBytes < 0 || out.MaxSubscriptions < 0 || out.MaxCalls < 0 || out.MaxReplyBytes < 0 {
-		return out, errors.New("server config: a limit is negative")
+	if out.MaxMessageBytes < 0 {
+		return out, errNegativeLimit
 	}
-	for _, d := range []time.Duration{out.PingInterval, out.StallTimeout, out.CallTimeout, out.PollInterval, out.LockTimeout} {
+	for _, n := range []int{
+		out.MaxSubscriptions, out.MaxCalls, out.MaxReplyBytes, out.MaxViews, out.MaxViewRows,
+		out.MaxTotalViews, out.MaxTotalViewRows, out.MaxKeptRows, out.MaxVarInstances,
+	} {
+		if n < 0 {
+			return out, errNegativeLimit
+		}
+	}
+	for _, d := range []time.Duration{
+		out.PingInterval, out.StallTimeout, out.CallTimeout, out.PollInterval, out.LockTimeout, out.Grace,
+	} {
 		if d < 0 {
 			return out, errors.New("server config: a duration is negative")
 		}
@@ -119,10 +154,13 @@ func (c *Config) withDefaults() (Config, error) {
 	return out, nil
 }
 
+var errNegativeLimit = errors.New("server config: a limit is negative")
+
 func (c *Config) limits() peer.Limits {
 	return peer.Limits{
 		MessageBytes: c.MaxMessageBytes, Subscriptions: c.MaxSubscriptions,
 		Calls: c.MaxCalls, ReplyBytes: c.MaxReplyBytes,
+		Views: c.MaxViews, Rows: c.MaxViewRows,
 	}.WithDefaults()
 }
 
@@ -130,7 +168,7 @@ func (c *Config) wsconn(p *peer.Peer, wheel *wsconn.Wheel) *wsconn.Config {
 	config := &wsconn.Config{
 		ReadLimit:      c.limits().MessageBytes,
 		StallTimeout:   c.StallTimeout,
-		Subprotocols:   []string{protocol.SubprotocolV1},
+		Subprotocols:   protocol.Subprotocols(),
 		OriginPatterns: c.Origins,
 		Wheel:          wheel,
 	}

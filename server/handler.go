@@ -42,8 +42,10 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
 	c.socket, err = wsconn.Accept(w, r, s.config.wsconn(c.peer, s.wheel))
 	if err != nil {
 		s.log.Debug("request is no WebSocket", "error", err) // Accept has answered it
+		return nil, err
 	}
-	return c, err
+	c.peer.Speak(protocol.VersionOf(c.socket.Subprotocol()))
+	return c, nil
 }
 
 func (s *Server) authenticate(r *http.Request) (Identity, error) {

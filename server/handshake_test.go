@@ -160,8 +160,8 @@ func TestOrigins(t *testing.T) {
 	}
 }
 
-// TestSubprotocols checks that version 1 is spoken whatever is offered, and named
-// only to who offered it.
+// TestSubprotocols checks that the best version that is offered is spoken, version 1 without an offer, and
+// that it is named only to who offered it.
 func TestSubprotocols(t *testing.T) {
 	t.Parallel()
 	live, address := serve(t, nil, nil)
@@ -172,15 +172,23 @@ func TestSubprotocols(t *testing.T) {
 	}{
 		{nil, ""},
 		{[]string{"socksync.v1"}, "socksync.v1"},
-		{[]string{"socksync.v2", "socksync.v1"}, "socksync.v1"},
+		{[]string{"socksync.v2", "socksync.v1"}, "socksync.v2"},
+		{[]string{"socksync.v1", "socksync.v2"}, "socksync.v2"},
 		{[]string{"chat", "socksync.v1"}, "socksync.v1"},
-		{[]string{"socksync.v2"}, ""},
+		{[]string{"socksync.v2"}, "socksync.v2"},
+		{[]string{"socksync.v3"}, ""},
 		{[]string{"chat"}, ""},
 	} {
 		b, response := dialWith(t, address, &websocket.DialOptions{Subprotocols: c.offers})
 		require.NotNil(t, b, c.offers)
 		require.Equal(t, c.chosen, response.Header.Get("Sec-WebSocket-Protocol"), c.offers)
 		require.Equal(t, "1", b.value("v"), c.offers)
+		b.send(`{"func":"get","type":"var","name":"x","id":"a"}`)
+		want := message{Func: "error", ErrorCode: 3, Message: "no such item"}
+		if c.chosen == "socksync.v2" {
+			want.Type, want.Name, want.ID = "var", "x", "a"
+		}
+		require.Equal(t, want, b.take(), c.offers)
 	}
 }
 

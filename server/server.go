@@ -54,7 +54,11 @@ func New(pool *pgxpool.Pool, config *Config, definitions ...binding.Definition) 
 		return nil, err
 	}
 	if pool != nil {
-		s.engine = view.New(&view.Config{Pool: pool, Log: s.log})
+		s.engine = view.New(&view.Config{
+			Pool: pool, Log: s.log, Grace: full.Grace,
+			Views: full.MaxTotalViews, Rows: full.MaxTotalViewRows, KeptRows: full.MaxKeptRows,
+			MaxVarInstances: full.MaxVarInstances,
+		})
 	}
 	for _, d := range definitions {
 		item, itemErr := s.item(d)

@@ -51,7 +51,7 @@ type fragile struct {
 	_       struct{}        `socksync:"table=fragile; list=fragile; order=id"`
 	ID      int64           `db:"id" json:"id" socksync:"pk"`
 	Code    string          `db:"code" json:"the code" socksync:"pk"`
-	Hidden  int16           `db:"hidden" json:"-" socksync:"pk"`
+	Part    int16           `db:"part" json:"part" socksync:"pk"`
 	Count   int32           `db:"count" json:"count"`
 	Size    small           `db:"size" json:"size"`
 	Ratio   float64         `db:"ratio" json:"ratio"`
@@ -59,19 +59,19 @@ type fragile struct {
 	Details json.RawMessage `db:"details" json:"details"`
 }
 
-const fragileTable = `CREATE TABLE fragile (id bigint, code text, hidden smallint, count int, size numeric DEFAULT 1,
-	ratio float8 DEFAULT 0.5, mood text DEFAULT 'well', details jsonb DEFAULT '{}', PRIMARY KEY (id, code, hidden));
+const fragileTable = `CREATE TABLE fragile (id bigint, code text, part smallint, count int, size numeric DEFAULT 1,
+	ratio float8 DEFAULT 0.5, mood text DEFAULT 'well', details jsonb DEFAULT '{}', PRIMARY KEY (id, code, part));
 INSERT INTO fragile SELECT g, 'c', g, g FROM generate_series(1, 20) g;`
 
 // deepJSON is an array in an array, and so on.
 func deepJSON(depth int) string { return strings.Repeat("[", depth) + strings.Repeat("]", depth) }
 
-// fragileKeys is row 7 with its key columns only, as far as they are published.
-const fragileKeys = `{"id":7,"the code":"c"}`
+// fragileKeys is row 7 with its key columns only.
+const fragileKeys = `{"id":7,"the code":"c","part":7}`
 
 // wholeWith is row 7 with one value of its own.
 func wholeWith(field, value string) string {
-	text := `{"id":7,"the code":"c"`
+	text := `{"id":7,"the code":"c","part":7`
 	for _, f := range [][2]string{{"count", "7"}, {"size", "1"}, {"ratio", "0.5"}, {"mood", `"well"`}, {"details", "{}"}} {
 		if f[0] == field {
 			f[1] = value
@@ -97,8 +97,8 @@ var breaks = []struct{ set, want string }{
 	{"mood = 'nonsense'", fragileKeys},
 	{"mood = NULL", fragileKeys},
 	{"mood = 'fine'", wholeWith("mood", `"fine"`)},
-	{"mood = 'well', details = '" + deepJSON(61) + "'", wholeWith("details", deepJSON(61))},
-	{"details = '" + deepJSON(62) + "'", fragileKeys},
+	{"mood = 'well', details = '" + deepJSON(60) + "'", wholeWith("details", deepJSON(60))},
+	{"details = '" + deepJSON(61) + "'", fragileKeys},
 	{"details = '" + deepJSON(5000) + "'", fragileKeys},
 	{"details = NULL", wholeWith("details", "null")},
 	{"details = '{}'", wholeWith("", "")},
@@ -111,14 +111,14 @@ func TestUnreadableRows(t *testing.T) {
 	pool := pgtest.New(t)
 	exec(t, pool, fragileTable)
 	plain := &binding.ListDef{
-		Name: "plain", Table: "fragile", Key: []string{"id", "code", "hidden"},
-		Columns: []binding.Column{{Name: "id", JSON: "id"}, {Name: "code", JSON: "code"}, {Name: "hidden"}, {Name: "details", JSON: "d"}},
+		Name: "plain", Table: "fragile", Key: []string{"id", "code", "part"},
+		Columns: []binding.Column{{Name: "id", JSON: "id"}, {Name: "code", JSON: "code"}, {Name: "part", JSON: "p"}, {Name: "details", JSON: "d"}},
 	}
 	_, address := serve(t, pool, &server.Config{Migrate: true}, binding.List[fragile](), plain)
 	f, p := dial(t, address), dial(t, address)
 	m := f.list("fragile", 0, 20)
 	row := string(m.Items[6])
-	require.Equal(t, `{"id":7,"the code":"c","count":7,"size":1,"ratio":0.5,"mood":"well","details":{}}`, row)
+	require.Equal(t, `{"id":7,"the code":"c","part":7,"count":7,"size":1,"ratio":0.5,"mood":"well","details":{}}`, row)
 	p.list("plain", 0, 20)
 
 	for _, c := range breaks {
@@ -132,8 +132,8 @@ func TestUnreadableRows(t *testing.T) {
 	}
 
 	for depth, want := range map[int]string{
-		61:   `{"id":9,"code":"c","d":` + deepJSON(61) + `}`,
-		5000: `{"id":9,"code":"c"}`,
+		60:   `{"id":9,"code":"c","p":9,"d":` + deepJSON(60) + `}`,
+		5000: `{"id":9,"code":"c","p":9}`,
 	} {
 		exec(t, pool, "UPDATE fragile SET details = $1 WHERE id = 9", deepJSON(depth))
 		for m = p.take(); *m.Index != 8; m = p.take() { // before it come those of row 7
@@ -145,7 +145,7 @@ func TestUnreadableRows(t *testing.T) {
 	exec(t, pool, "UPDATE fragile SET ratio = 'NaN'")
 	fresh := dial(t, address).list("fragile", 0, 2)
 	require.Equal(t, 20, *fresh.Total)
-	require.Equal(t, `{"id":1,"the code":"c"}`, string(fresh.Items[0]))
+	require.Equal(t, `{"id":1,"the code":"c","part":1}`, string(fresh.Items[0]))
 }
 
 // TestUnreadableKeys has rows with keys of many types that can only be published by

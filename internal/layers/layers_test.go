@@ -47,8 +47,9 @@ var table = map[string]layer{
 	"internal/window": {level: 1, imports: []string{"protocol"}, noDatabase: true},
 	"internal/pgtest": {level: 1, imports: []string{"internal/localpg"}, testsOnly: true},
 
-	"migrations": {level: 2, imports: []string{"binding"}},
-	"listen":     {level: 2, imports: []string{"binding"}},
+	"migrations":      {level: 2, imports: []string{"binding"}},
+	"listen":          {level: 2, imports: []string{"binding"}},
+	"internal/choice": {level: 2, imports: []string{"binding", "internal/window"}},
 	"internal/peer": {
 		level: 2, noDatabase: true,
 		imports: []string{"protocol", "internal/window", "internal/wsconn"},
@@ -56,8 +57,10 @@ var table = map[string]layer{
 
 	"store": {level: 3, imports: []string{"binding"}},
 	"store/view": {
-		level:   3,
-		imports: []string{"binding", "listen", "internal/window", "internal/ranktree", "internal/sortkey"},
+		level: 3,
+		imports: []string{
+			"binding", "listen", "internal/choice", "internal/window", "internal/ranktree", "internal/sortkey",
+		},
 	},
 	"memory":          {level: 3, imports: []string{"protocol", "internal/window", "internal/peer"}, noDatabase: true},
 	"client":          {level: 3, imports: []string{"protocol", "internal/peer"}, noDatabase: true},

@@ -16,6 +16,14 @@
 // own requests, is said in the order in which it came up, before the scripts of
 // the subscriptions take their turns.
 //
+// # Versions
+//
+// A Peer speaks version 1 of the protocol unless [Peer.Speak] says otherwise. In
+// version 2 the other end may be subscribed to any number of views of one item,
+// and every request says what it is answered by. What a list is to a view is a
+// window: the state that the other end has, the newest one, and one step between
+// the two, which is said when the connection takes it, or when a pause ends.
+//
 // # Goroutines and locks
 //
 // Three kinds of goroutines meet in a Peer: the reader, which is the one that

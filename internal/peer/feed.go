@@ -9,10 +9,10 @@ import (
 // feed is one subscription of the other end. Its methods are called by the
 // goroutine of Run, except speak.
 type feed interface {
-	// get answers a get.
-	get(*protocol.Frame) error
-	// close ends it.
-	close()
+	// get answers a get, or any other request to a subscription that the type has.
+	get(*request) error
+	// close ends it. gone says that it is because the connection has ended.
+	close(gone bool)
 	// speak takes the script. It is called with mu held.
 	speak() []line
 }

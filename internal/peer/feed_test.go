@@ -13,13 +13,14 @@ const errorNoList = `{"func":"error","error_code":8,"message":"list not availabl
 
 func setAll(page, total int) string { return string(listState(page, total).SetAll()) }
 
-func TestGetIsCutDown(t *testing.T) {
+// What a get asks for reaches the list as it is; 0 stands for the size that the list gives unasked.
+func TestGetIsPassedOn(t *testing.T) {
 	t.Parallel()
 	l := new(manual)
 	p := newOffline(t, nil, l)
 	p.takes(subscribeList, `{"func":"get","type":"list","name":"l"}`, getPage(7),
 		`{"func":"get","type":"list","name":"l","page_size":9007199254740991,"page":"9007199254740991"}`)
-	require.Equal(t, [][2]int{{0, 2}, {7, 2}, {9007199254740991, 5}}, l.asked())
+	require.Equal(t, [][2]int{{0, 0}, {7, 2}, {9007199254740991, 9007199254740991}}, l.asked())
 	require.Empty(t, p.says())
 }
 

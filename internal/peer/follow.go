@@ -8,7 +8,7 @@ import (
 )
 
 // ErrFollowed says that an item is followed already: version 1 has one window
-// for each list and connection.
+// for each list and connection. In version 2 it is about the same [Remote] only.
 var ErrFollowed = errors.New("already followed")
 
 // Remote is a var or list of the other end: a [*RemoteVar] or a [*RemoteList].
@@ -21,40 +21,45 @@ type Remote interface {
 	// Retry asks again for what was asked for and has not come, unless the other
 	// end has said that it does not provide the item. It does not wait.
 	Retry()
-	// Abandon gives whoever waits for the item an error. It is called when there
-	// will be no other connection.
+	// Abandon gives whoever waits for the item an error, and who comes until it is
+	// followed again. It is called when there will be no other connection.
 	Abandon(error)
+	// Fail is Abandon for an item that cannot be followed over the connection that
+	// there is: it also tells OnError.
+	Fail(error)
 
 	// attach begins a subscription through the link.
 	attach(*link) error
 	// release ends the subscription from this end.
 	release(*Peer)
+	// message encodes a get.
+	message(protocol.Version, protocol.Route, Want) []byte
 
 	// The following are called by the goroutine of Run, and ignored if the link
 	// is not the one that the item is attached to: what comes late for an old
-	// subscription does not touch a newer one.
+	// subscription does not touch a newer one. The query is the one that is
+	// answered, nil if it is none that is known, as always in version 1.
 
 	// receive takes a message for the subscriber.
-	receive(*link, *protocol.Frame) error
+	receive(*link, *protocol.Frame, *query) error
 	// renew asks again for what was lost.
 	renew(*link)
+	// acknowledge says that a query was done.
+	acknowledge(*link, *query)
 	// refuse says that the subscription or a get was answered by an error.
-	refuse(*link, error)
+	refuse(*link, *query, error)
+	// halt says that the window stands still or, if the error is Forbidden, is no
+	// more.
+	halt(*link, *protocol.Error)
 	// detach says that the connection has ended; err is for those who wait, nil
 	// if they are to wait for the next connection.
 	detach(l *link, err error)
 }
 
-// link is one subscription of ours. A new one is made for each.
-type link struct {
-	peer   *Peer
-	remote Remote
-	record *record
-}
-
 // Follow subscribes to an item and asks for its value or page. It does not wait.
 // It is an error if the item is followed already, here or over another
-// connection, or if the connection has ended.
+// connection, if the connection has ended, or if its version cannot express what
+// is wanted.
 func (p *Peer) Follow(r Remote) error {
 	if !protocol.ValidName(r.Name()) {
 		return fmt.Errorf("follow %s %q: not a name", r.Kind(), r.Name())
@@ -74,73 +79,42 @@ func (p *Peer) Unfollow(r Remote) {
 	p.flush()
 }
 
-// open begins the subscription: subscribe, then the get that is given.
-func (l *link) open(get []byte) error {
-	p := l.peer
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.why != nil {
-		return ErrClosed
-	}
-	k := key{l.remote.Kind(), l.remote.Name()}
-	rec := p.asked.record(k)
-	if rec.link != nil {
-		return ErrFollowed
-	}
-	l.record, rec.link = rec, l
-	p.subscribeTo(rec)
-	l.ask(get)
-	return nil
-}
-
-// subscribeTo sends a subscribe. It needs mu.
+// subscribeTo sends a subscribe: of version 1, or for a function. It needs mu.
 func (p *Peer) subscribeTo(rec *record) {
+	if p.version == protocol.V2 {
+		p.simple(protocol.FuncSubscribe, rec, nil)
+		rec.refused = false
+		return
+	}
 	p.out.reply(protocol.AppendSubscribe(nil, rec.key.kind, rec.key.name))
 	p.asked.subscribed(rec)
 }
 
-// ask sends a get. It needs mu.
-func (l *link) ask(get []byte) {
-	l.peer.out.reply(get)
-	l.peer.asked.sent(l.record)
-	l.record.asked = true
-}
-
-// get sends another get. If the other end did not take the subscription, it is
-// asked once more for that.
-func (l *link) get(message []byte) {
-	p := l.peer
-	p.mu.Lock()
-	if l.record.link == l {
-		if l.record.refused {
-			p.subscribeTo(l.record)
-		}
-		l.ask(message)
-	}
-	p.mu.Unlock()
-	p.flush()
-}
-
-// end ends the subscription.
-func (l *link) end() {
-	p := l.peer
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	rec := l.record
-	if rec.link != l {
-		return
-	}
-	rec.link, rec.asked = nil, false
-	p.unsubscribeFrom(rec)
-}
-
-// unsubscribeFrom sends an unsubscribe, unless there was no subscription. It
-// needs mu.
+// unsubscribeFrom sends an unsubscribe, unless there was no subscription: of
+// version 1, or for a function. It needs mu.
 func (p *Peer) unsubscribeFrom(rec *record) {
-	if !rec.refused {
+	switch {
+	case rec.refused:
+	case p.version == protocol.V2:
+		p.simple(protocol.FuncUnsubscribe, rec, nil)
+	default:
 		p.out.reply(protocol.AppendUnsubscribe(nil, rec.key.kind, rec.key.name))
 		p.asked.sent(rec)
 	}
+}
+
+// simple sends a message of version 2 that has no fields of its own. It needs mu.
+func (p *Peer) simple(do protocol.Func, rec *record, l *link) *query {
+	q := p.asked.begin(do, rec, l)
+	route := protocol.Route{ID: q.id}
+	if l != nil {
+		route.View = l.view
+	}
+	if do == protocol.FuncUnsubscribe {
+		q.link = nil // nobody waits for what comes of it
+	}
+	p.out.reply(protocol.AppendSimpleV2(nil, do, rec.key.kind, rec.key.name, route))
+	return q
 }
 
 // everFollowed reports whether an item was ever followed on this connection.
@@ -153,6 +127,9 @@ func (p *Peer) everFollowed(k key) bool {
 // follow handles a message to the subscriber of an item that was followed. If it
 // is not followed anymore, the message crossed our unsubscribe.
 func (p *Peer) follow(k key, f *protocol.Frame) error {
+	if p.version == protocol.V2 && k.kind != protocol.TypeFunction {
+		return p.followView(k, f)
+	}
 	p.mu.Lock()
 	rec := p.asked.records[k]
 	l, called := rec.link, rec.called
@@ -166,30 +143,26 @@ func (p *Peer) follow(k key, f *protocol.Frame) error {
 	case called:
 		return p.takeReturn(rec, f)
 	case l != nil:
-		return l.receive(f)
+		return l.receive(f, nil)
 	}
 	return nil
 }
 
-// receive hands a message to the item. A page that was lost is asked for again,
-// after the error is answered.
-func (l *link) receive(f *protocol.Frame) error {
-	err := l.remote.receive(l, f)
+// followView is follow for version 2, where the view says who follows.
+func (p *Peer) followView(k key, f *protocol.Frame) error {
+	route, err := f.Route()
 	var e *protocol.Error
-	switch {
-	case err == nil && answers(f):
-		l.peer.answered(l.record)
-	case errors.As(err, &e) && e.Code == protocol.BadIndex:
-		l.peer.reply(errorMessage(err))
-		l.remote.renew(l)
+	if errors.As(err, &e) && e.Code != protocol.BadID { // that is for later, when the fields are read
+		return err
+	}
+	p.mu.Lock()
+	l := p.asked.linkOf(k, route.View)
+	q := p.asked.answered(l, f, route.ID)
+	p.mu.Unlock()
+	if l == nil {
 		return nil
 	}
-	return err
-}
-
-// answers reports whether a message may be the answer to a get.
-func answers(f *protocol.Frame) bool {
-	return f.Func == protocol.FuncSetAll || f.Type == protocol.TypeVar
+	return l.receive(f, q)
 }
 
 func (p *Peer) answered(rec *record) {
@@ -198,8 +171,28 @@ func (p *Peer) answered(rec *record) {
 	rec.asked = false
 }
 
-// failed takes an error message of the other end.
-func (p *Peer) failed(e *protocol.Error) {
+// confirmedBy takes an ok of the other end, which is never answered.
+func (p *Peer) confirmedBy(f *protocol.Frame) {
+	route, _ := f.Route()
+	p.mu.Lock()
+	q := p.asked.done(route.ID)
+	p.mu.Unlock()
+	if q != nil && q.link != nil {
+		q.link.remote.acknowledge(q.link, q)
+	}
+	q.finish(nil)
+}
+
+// failedBy takes an error message of the other end.
+func (p *Peer) failedBy(f *protocol.Frame) {
+	e := f.PeerError()
+	if p.version == protocol.V2 {
+		p.mu.Lock()
+		b := p.asked.blamed(f, e)
+		p.mu.Unlock()
+		p.cfg.OnError(e, b.announce(e))
+		return
+	}
 	p.mu.Lock()
 	v := p.asked.failed(e)
 	p.mu.Unlock()
@@ -210,7 +203,7 @@ func (p *Peer) failed(e *protocol.Error) {
 // announce tells everyone who waited that there will be nothing but an error.
 func (p *Peer) announce(v verdict) {
 	for _, l := range v.links {
-		l.remote.refuse(l, v.err)
+		l.remote.refuse(l, nil, v.err)
 	}
 	for _, c := range v.calls {
 		c.finish(nil, v.err)

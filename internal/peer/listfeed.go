@@ -2,7 +2,6 @@ package peer
 
 import (
 	"github.com/socksync/socksync/internal/window"
-	"github.com/socksync/socksync/protocol"
 )
 
 // listFeed is a subscription to a list. It is the [window.Sink] of it.
@@ -11,7 +10,6 @@ import (
 // errors count as replies.
 type listFeed struct {
 	script
-	source       window.Source
 	subscription window.Subscription // used by the goroutine of Run
 
 	// Guarded by Peer.mu.
@@ -20,29 +18,28 @@ type listFeed struct {
 }
 
 func newListFeed(p *Peer, source window.Source) *listFeed {
-	f := &listFeed{source: source}
+	f := &listFeed{}
 	f.script = script{peer: p, owner: f}
-	f.subscription = source.Subscribe(f)
+	f.subscription = source.Subscribe(f, window.Options{})
 	return f
 }
 
 // get passes a get on to the source. One that is bad is answered after those
 // before it.
-func (f *listFeed) get(frame *protocol.Frame) error {
-	g, err := frame.GetList()
+func (f *listFeed) get(r *request) error {
+	g, err := r.GetList()
 	if err != nil {
 		return f.refuse(err)
 	}
-	size, most := f.source.Sizes()
+	var want window.Want
 	if g.PageSize != nil {
-		size = *g.PageSize
+		want.Size = *g.PageSize
 	}
-	page := 0
 	if g.Page != nil {
-		page = *g.Page
+		want.Page = *g.Page
 	}
 	f.awaitTurn()
-	f.subscription.Get(page, min(size, most))
+	f.subscription.Get(want)
 	return nil
 }
 
@@ -133,6 +130,12 @@ func (f *listFeed) Fail(err error, gets int) {
 	})
 }
 
+// Resume is not called: it is of version 2.
+func (f *listFeed) Resume(*window.Step, int) {}
+
+// Still is nothing that version 1 tells.
+func (f *listFeed) Still(error) {}
+
 // settle counts answered gets, and lets the errors follow that waited for them.
 func (f *listFeed) settle(gets int) {
 	if f.asked -= gets; f.asked > 0 {
@@ -148,7 +151,7 @@ func (f *listFeed) settle(gets int) {
 
 func (f *listFeed) speak() []line { return f.take() }
 
-func (f *listFeed) close() {
+func (f *listFeed) close(bool) {
 	f.subscription.Close()
 	f.settleAll()
 	f.finish()

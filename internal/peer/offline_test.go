@@ -93,33 +93,49 @@ func count(total int) string {
 
 // manual is a list whose answers the test gives.
 type manual struct {
-	mu     sync.Mutex
-	sink   window.Sink
-	gets   [][2]int // page and size
-	closed bool
+	mu       sync.Mutex
+	sink     window.Sink
+	options  window.Options
+	wants    []window.Want
+	closed   bool
+	departed bool // with Leave
 }
 
 func (m *manual) Name() string            { return "l" }
-func (m *manual) Sizes() (page, most int) { return 2, 5 }
 func (m *manual) lock(do func())          { m.mu.Lock(); defer m.mu.Unlock(); do() }
-func (m *manual) Get(page, size int)      { m.lock(func() { m.gets = append(m.gets, [2]int{page, size}) }) }
+func (m *manual) Get(want window.Want)    { m.lock(func() { m.wants = append(m.wants, want) }) }
 func (m *manual) Close()                  { m.lock(func() { m.closed = true }) }
-func (m *manual) asked() (gets [][2]int)  { m.lock(func() { gets = m.gets }); return gets }
+func (m *manual) Leave()                  { m.lock(func() { m.closed, m.departed = true, true }) }
 func (m *manual) isClosed() (yes bool)    { m.lock(func() { yes = m.closed }); return yes }
-func (m *manual) Subscribe(s window.Sink) window.Subscription {
-	m.lock(func() { m.sink = s })
+func (m *manual) hasDeparted() (yes bool) { m.lock(func() { yes = m.departed }); return yes }
+func (m *manual) Subscribe(s window.Sink, o window.Options) window.Subscription {
+	m.lock(func() { m.sink, m.options = s, o })
 	return m
+}
+
+// asked returns page and size of every get.
+func (m *manual) asked() (gets [][2]int) {
+	m.lock(func() {
+		for _, want := range m.wants {
+			gets = append(gets, [2]int{want.Page, want.Size})
+		}
+	})
+	return gets
 }
 
 // manualVar is a var whose answers the test gives.
 type manualVar struct {
-	sink window.ValueSink
-	gets int
+	sink    window.ValueSink
+	gets    int
+	filters [][]window.Condition // of the gets
 }
 
 func (m *manualVar) Name() string { return "v" }
-func (m *manualVar) Get()         { m.gets++ }
-func (m *manualVar) Close()       {}
+func (m *manualVar) Get(filter []window.Condition) {
+	m.gets++
+	m.filters = append(m.filters, filter)
+}
+func (m *manualVar) Close() {}
 func (m *manualVar) Subscribe(s window.ValueSink) window.ValueSubscription {
 	m.sink = s
 	return m

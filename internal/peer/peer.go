@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/protocol"
 )
 
@@ -79,12 +80,14 @@ func (c *Config) withDefaults() Config {
 // Peer is one end of one connection. Except where it says otherwise, its
 // methods may be called by any goroutine, also before Run.
 type Peer struct {
-	cfg  Config
-	done chan struct{} // closed when the connection has ended
-	runs sync.WaitGroup
+	cfg     Config
+	version protocol.Version // set before anything is said, then only read
+	done    chan struct{}    // closed when the connection has ended
+	runs    sync.WaitGroup
 
 	// Owned by the goroutine of Run: what the other end is subscribed to.
-	subscribed map[key]feed
+	subscribed map[place]feed
+	account    *window.Account // of version 2
 
 	// mu guards all below. The methods of outbox and requests need it
 	// held, unless their comments say otherwise.
@@ -103,14 +106,23 @@ type Peer struct {
 func New(cfg *Config) *Peer {
 	p := &Peer{
 		cfg:        cfg.withDefaults(),
+		version:    protocol.V1,
 		done:       make(chan struct{}),
-		subscribed: make(map[key]feed),
+		subscribed: make(map[place]feed),
 		served:     make(map[string]struct{}),
 	}
+	p.account = window.NewAccount(p.cfg.Limits.Views, p.cfg.Limits.Rows)
 	p.out.room.L = &p.mu
 	p.asked = requests{records: make(map[key]*record), calls: make(map[string]*call)}
 	return p
 }
+
+// Speak sets the version that both ends have agreed on; without it that is version 1. It is called at most once, before
+// Run and before anything is followed or called.
+func (p *Peer) Speak(v protocol.Version) { p.version = v }
+
+// Version is the version that the connection speaks.
+func (p *Peer) Version() protocol.Version { return p.version }
 
 // Run reads and answers until the connection ends or ctx does, and returns when
 // everything that it started has ended, functions included. ctx is the context
@@ -186,8 +198,8 @@ func (p *Peer) end(why error) {
 	p.out.shut()
 	v := p.asked.end()
 	p.mu.Unlock()
-	for k := range p.subscribed {
-		p.drop(k)
+	for at := range p.subscribed {
+		p.drop(at, true)
 	}
 	reason := ErrClosed
 	if p.cfg.Resume {

@@ -8,50 +8,84 @@ import (
 var errSubscriptions = &protocol.Error{Code: protocol.Other, Message: "too many subscriptions"}
 
 // provide handles a message to the provider of an item.
-func (p *Peer) provide(k key, item Item, f *protocol.Frame) error {
-	sub := p.subscribed[k]
-	if f.Func == protocol.FuncSubscribe {
-		if sub == nil {
-			return p.subscribe(k, item)
-		}
-		return nil
-	}
-	if sub == nil {
+func (p *Peer) provide(at place, item Item, r *request) error {
+	sub := p.subscribed[at]
+	switch {
+	case sub == nil && r.Func != protocol.FuncSubscribe:
 		return errNoSubscribed
+	case r.Func == protocol.FuncSubscribe, r.Func == protocol.FuncUnsubscribe:
+		if r.bad != nil {
+			return r.bad
+		}
+	default:
+		return sub.get(r) // get, call or whatever else the type has
 	}
-	if f.Func == protocol.FuncUnsubscribe {
-		p.drop(k)
+	if r.Func == protocol.FuncUnsubscribe {
+		p.drop(at, false)
 		p.flush()
-		return nil
+	} else if err := p.subscribe(at, item); err != nil {
+		return err
 	}
-	return sub.get(f) // get or call, whichever the type has
+	p.confirm(r.route.ID)
+	return nil
 }
 
-func (p *Peer) subscribe(k key, item Item) error {
+// confirm tells the other end that what it asked for is done, if it wants to be told.
+func (p *Peer) confirm(id string) {
+	if id != "" {
+		p.reply(protocol.AppendOK(nil, id))
+	}
+}
+
+// subscribe begins a subscription, if there is none.
+func (p *Peer) subscribe(at place, item Item) error {
+	if p.subscribed[at] != nil {
+		return nil
+	}
 	if len(p.subscribed) >= p.cfg.Limits.Subscriptions {
 		return errSubscriptions
 	}
 	switch item := item.(type) {
 	case window.Source:
-		p.subscribed[k] = newListFeed(p, item)
+		p.subscribed[at] = p.newWindow(at.view, item)
 	case window.ValueSource:
-		p.subscribed[k] = newVarFeed(p, item)
+		p.subscribed[at] = p.newValue(at.view, item)
 	case Function:
-		p.subscribed[k] = &functionFeed{peer: p, function: item}
+		p.subscribed[at] = &functionFeed{peer: p, function: item}
 	}
 	return nil
 }
 
-func (p *Peer) unsubscribeAll() {
-	for k := range p.subscribed {
-		p.drop(k)
+func (p *Peer) newWindow(view string, item window.Source) feed {
+	if p.version == protocol.V2 {
+		return newWindowFeed(p, view, item)
+	}
+	return newListFeed(p, item)
+}
+
+func (p *Peer) newValue(view string, item window.ValueSource) feed {
+	if p.version == protocol.V2 {
+		return newValueFeed(p, view, item)
+	}
+	return newVarFeed(p, item)
+}
+
+func (p *Peer) unsubscribeAll(f *protocol.Frame) error {
+	route, err := f.Route()
+	if err != nil {
+		return err
+	}
+	for at := range p.subscribed {
+		p.drop(at, false)
 	}
 	p.flush()
+	p.confirm(route.ID)
+	return nil
 }
 
 // drop ends a subscription of the other end, with everything of it that has not
-// been sent.
-func (p *Peer) drop(k key) {
-	p.subscribed[k].close()
-	delete(p.subscribed, k)
+// been sent. gone says that it is because the connection has ended.
+func (p *Peer) drop(at place, gone bool) {
+	p.subscribed[at].close(gone)
+	delete(p.subscribed, at)
 }

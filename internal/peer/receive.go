@@ -15,10 +15,12 @@ var (
 	errNoSubscribed = &protocol.Error{Code: protocol.InvalidFunc, Message: "not subscribed"}
 )
 
+var errNoAuthentication = &protocol.Error{Code: protocol.Other, Message: "no authentication on this connection"}
+
 // receive handles one message and answers it if it is bad. The error is not nil
 // if the connection is to be closed.
 func (p *Peer) receive(data []byte) error {
-	frame, err := protocol.Parse(data)
+	frame, err := p.version.Parse(data)
 	if errors.Is(err, protocol.ErrInvalidUTF8) {
 		return err
 	}
@@ -26,18 +28,30 @@ func (p *Peer) receive(data []byte) error {
 		err = p.dispatch(&frame)
 	}
 	if err != nil {
-		p.reply(errorMessage(err))
+		p.reply(errorAbout(&frame, err))
 	}
 	return nil
 }
 
-// errorMessage encodes an error that is to be answered.
-func errorMessage(err error) []byte {
-	var e *protocol.Error
-	if !errors.As(err, &e) {
-		e = &protocol.Error{Code: protocol.Other, Message: "request failed"}
+// errorAbout encodes the error that answers a message. In version 2 it repeats what is known of the message.
+func errorAbout(f *protocol.Frame, err error) []byte {
+	if f.Version != protocol.V2 {
+		return errorMessage(err)
 	}
-	return protocol.AppendError(nil, e)
+	route, _ := f.Route() // of a bad one, the parts that are valid
+	return protocol.AppendErrorV2(nil, answerable(err), f.Type, f.Name, route)
+}
+
+// errorMessage encodes an error of version 1 that is to be answered.
+func errorMessage(err error) []byte { return protocol.AppendError(nil, answerable(err)) }
+
+// answerable returns the error that the peer may know.
+func answerable(err error) *protocol.Error {
+	var e *protocol.Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &protocol.Error{Code: protocol.Other, Message: "request failed"}
 }
 
 // reply sends a message of our own after those before it.
@@ -53,41 +67,57 @@ func (p *Peer) reply(message []byte) {
 func (p *Peer) dispatch(f *protocol.Frame) error {
 	switch f.Func {
 	case protocol.FuncError:
-		p.failed(f.PeerError())
+		p.failedBy(f)
+		return nil
+	case protocol.FuncOK:
+		p.confirmedBy(f)
 		return nil
 	case protocol.FuncUnsubscribeAll:
-		p.unsubscribeAll()
-		return nil
+		return p.unsubscribeAll(f)
+	case protocol.FuncAuthenticate:
+		if _, err := f.Route(); err != nil {
+			return err
+		}
+		return errNoAuthentication
 	}
-	k, role := key{f.Type, f.Name}, protocol.RoleOf(f.Type, f.Func)
+	return p.dispatchItem(f)
+}
+
+// dispatchItem is dispatch for a message about an item. A bad view is decided between rows f and g.
+func (p *Peer) dispatchItem(f *protocol.Frame) error {
+	k, role := key{f.Type, f.Name}, f.Version.RoleOf(f.Type, f.Func)
+	r := request{Frame: f}
+	r.route, r.bad = f.Route()
 	followed := p.everFollowed(k)
-	if followed && role == protocol.RoleSubscriber {
+	if followed && role == protocol.RoleSubscriber && !r.badView() {
 		return p.follow(k, f)
 	}
-	item := p.offered(f, k)
+	item := p.offered(f, place{k, r.route.View})
 	switch {
 	case item == nil && !followed:
 		return errNoItem
+	case r.badView():
+		return r.bad
 	case role == protocol.RoleNone:
 		return errNoFunc
 	case role == protocol.RoleProvider && item != nil:
-		return p.provide(k, item, f)
+		return p.provide(place{k, r.route.View}, item, &r)
 	}
 	return errRole
 }
 
 // offered returns the item that a message is about, or nil if the other end may
 // not know of it.
-func (p *Peer) offered(f *protocol.Frame, k key) Item {
+func (p *Peer) offered(f *protocol.Frame, at place) Item {
 	if !f.HasName {
 		return nil
 	}
-	item := p.cfg.Registry.lookup(k)
-	if item == nil || p.subscribed[k] != nil || p.cfg.Authorize == nil {
+	item := p.cfg.Registry.lookup(at.key)
+	if item == nil || p.subscribed[at] != nil || p.cfg.Authorize == nil {
 		return item
 	}
-	if err := p.cfg.Authorize(p.ctx, k.kind, k.name); err != nil {
-		p.cfg.Log.Debug("socksync: refused", "type", k.kind, "name", k.name, "error", err)
+	if err := p.cfg.Authorize(p.ctx, at.kind, at.name); err != nil {
+		p.cfg.Log.Debug("socksync: refused", "type", at.kind, "name", at.name, "error", err)
 		return nil
 	}
 	return item

@@ -4,14 +4,15 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
-	"sync"
 
 	"github.com/socksync/socksync/protocol"
 )
 
 // VarOptions say how a var of the other end is followed.
 type VarOptions struct {
+	// Params are the values of the var's parameters, all with OpEq. Version 1 has
+	// none: to follow then is an error.
+	Params []protocol.Condition
 	// OnChange is told every value that arrives, in order. It is called by the
 	// goroutine of Run and must not block. It must not modify the bytes.
 	OnChange func(json.RawMessage)
@@ -23,30 +24,28 @@ type VarOptions struct {
 // RemoteVar is a var of the other end. Its methods may be called by any
 // goroutine.
 type RemoteVar struct {
-	name    string
-	opts    VarOptions
-	changed chan struct{}
+	following[json.RawMessage]
+	onChange func(json.RawMessage)
 
-	mu     sync.Mutex
-	link   *link // nil while it is not followed
-	value  json.RawMessage
-	known  bool
-	wanted bool // asked for, not come, and not known to be absent
-	waiter waiter[json.RawMessage]
+	// The following are guarded by following.mu.
+
+	value json.RawMessage
+	known bool
 }
 
 // NewRemoteVar returns a var to be given to [Peer.Follow]. Nil options are the
 // zero ones.
 func NewRemoteVar(name string, opts *VarOptions) *RemoteVar {
-	v := &RemoteVar{name: name, changed: make(chan struct{}, 1)}
+	var o VarOptions
 	if opts != nil {
-		v.opts = *opts
+		o = *opts
 	}
-	return v
+	return &RemoteVar{following: newFollowing[json.RawMessage](name, withParams(o.Params), o.OnError), onChange: o.OnChange}
 }
 
-// Name is the var's name on the wire.
-func (v *RemoteVar) Name() string { return v.name }
+func withParams(params []protocol.Condition) Want {
+	return Want{Choice: protocol.Choice{Filter: params}}
+}
 
 // Kind is [protocol.TypeVar].
 func (v *RemoteVar) Kind() protocol.ItemType { return protocol.TypeVar }
@@ -59,98 +58,90 @@ func (v *RemoteVar) Value() (json.RawMessage, bool) {
 	return v.value, v.known
 }
 
-// Changed receives after values have arrived, once for any number of them. It is
-// never closed.
-func (v *RemoteVar) Changed() <-chan struct{} { return v.changed }
-
-// Get asks for the value and waits for the next one to arrive. Without a
-// connection it waits for one. A later Get takes the place of one that waits,
-// which then fails with ErrSuperseded. A callback must not call it.
+// Get asks for the value and waits for it. In version 1 that is the next one to
+// arrive. Without a connection it waits for one. A later Get takes the place of
+// one that waits, which then fails with ErrSuperseded. A callback must not call
+// it.
 func (v *RemoteVar) Get(ctx context.Context) (json.RawMessage, error) {
-	v.mu.Lock()
-	done := v.waiter.begin()
-	v.ask()
-	v.mu.Unlock()
-	value, err := await(ctx, done)
-	if err != nil {
-		return nil, fmt.Errorf("get var %q: %w", v.name, err)
-	}
-	return value, nil
+	return v.get(ctx, func(want Want) Want { return want })
 }
 
-// ask sends a get if there is a connection. It needs mu.
-func (v *RemoteVar) ask() {
-	v.wanted = true
-	if v.link != nil {
-		v.link.get(protocol.AppendGetVar(nil, v.name))
+// Choose gives the parameters other values, and waits for the value, as Get does.
+// If that fails, the var is followed with the values from before.
+func (v *RemoteVar) Choose(ctx context.Context, params []protocol.Condition) (json.RawMessage, error) {
+	return v.get(ctx, func(Want) Want { return withParams(params) })
+}
+
+func (v *RemoteVar) get(ctx context.Context, change func(Want) Want) (json.RawMessage, error) {
+	v.mu.Lock()
+	done, err := v.choose(change(v.want))
+	if err == nil {
+		v.ask(v.want)
 	}
+	v.mu.Unlock()
+	return v.wait(ctx, done, err)
 }
 
 // Retry asks again for a value that was asked for and has not come.
 func (v *RemoteVar) Retry() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.wanted {
-		v.ask()
+	if v.wanted && v.latest == nil {
+		v.ask(v.want)
 	}
 }
 
-// Abandon gives the Get that waits an error, and every later one, until the var
-// is followed again.
-func (v *RemoteVar) Abandon(err error) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.waiter.close(err)
+func (v *RemoteVar) message(version protocol.Version, route protocol.Route, want Want) []byte {
+	if version == protocol.V1 {
+		return protocol.AppendGetVar(nil, v.name)
+	}
+	return protocol.AppendGetVarV2(nil, v.name, route, want.Choice.Filter)
 }
 
 func (v *RemoteVar) attach(l *link) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	if v.link != nil {
-		return ErrFollowed
-	}
-	if err := l.open(protocol.AppendGetVar(nil, v.name)); err != nil {
+	want, err := checked(v.want)
+	if err != nil {
 		return err
 	}
-	v.link, v.wanted = l, true
-	v.waiter.open()
-	return nil
+	return v.attached(l, want)
 }
 
-func (v *RemoteVar) release(p *Peer) {
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.link != nil && v.link.peer == p {
-		v.link.end()
-		v.link, v.wanted = nil, false
-		v.waiter.close(ErrClosed)
-	}
-}
-
-func (v *RemoteVar) receive(l *link, f *protocol.Frame) error {
+func (v *RemoteVar) receive(l *link, f *protocol.Frame, q *query) error {
 	m, err := f.SetVar()
-	if err != nil {
+	switch {
+	case err != nil && q != nil:
+		v.refuse(l, q, err)
+		return err
+	case err != nil:
 		v.report(err)
 		return err
 	}
-	if !v.set(l, bytes.Clone(m.Value)) {
+	if !v.set(l, bytes.Clone(m.Value), q) {
 		return nil
 	}
 	notify(v.changed)
-	if v.opts.OnChange != nil {
-		v.opts.OnChange(v.last())
+	if v.onChange != nil {
+		v.onChange(v.last())
 	}
 	return nil
 }
 
-func (v *RemoteVar) set(l *link, value json.RawMessage) bool {
+func (v *RemoteVar) set(l *link, value json.RawMessage, q *query) bool {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.link != l {
 		return false
 	}
-	v.value, v.known, v.wanted = value, true, false
-	v.waiter.end(value, nil)
+	v.value, v.known = value, true
+	switch {
+	case l.peer.version == protocol.V1:
+		v.wanted = false
+		v.waiter.end(value, nil)
+	case q != nil:
+		v.settle(q, value)
+	}
 	return true
 }
 
@@ -162,32 +153,32 @@ func (v *RemoteVar) last() json.RawMessage {
 // renew has nothing to do: a var cannot be lost.
 func (v *RemoteVar) renew(*link) {}
 
-func (v *RemoteVar) refuse(l *link, err error) {
+// acknowledge has nothing to do: a var cannot be paused.
+func (v *RemoteVar) acknowledge(*link, *query) {}
+
+func (v *RemoteVar) refuse(l *link, q *query, err error) {
 	v.mu.Lock()
-	if v.link != l {
-		v.mu.Unlock()
-		return
+	concerned := v.concerns(l, q)
+	if concerned {
+		v.refused(err, v.begun)
 	}
-	v.wanted = v.wanted && !isAbsent(err)
-	v.waiter.end(nil, err)
 	v.mu.Unlock()
-	v.report(err)
+	if concerned {
+		v.report(err)
+	}
 }
 
-func (v *RemoteVar) detach(l *link, err error) {
+func (v *RemoteVar) halt(l *link, e *protocol.Error) {
 	v.mu.Lock()
-	defer v.mu.Unlock()
-	if v.link != l {
-		return
+	concerned := v.link == l
+	if concerned && e.Code == protocol.Forbidden {
+		v.value, v.known = nil, false
+		v.begun = false
+		v.refused(e, false)
 	}
-	v.link = nil
-	if err != nil {
-		v.waiter.close(err)
-	}
-}
-
-func (v *RemoteVar) report(err error) {
-	if v.opts.OnError != nil {
-		v.opts.OnError(err)
+	v.mu.Unlock()
+	if concerned {
+		v.report(e)
+		notify(v.changed)
 	}
 }

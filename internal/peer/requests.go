@@ -2,16 +2,18 @@ package peer
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	"github.com/socksync/socksync/protocol"
 )
 
-// requests is what we asked of the other end. It exists because an error message
-// of version 1 does not say what it answers, and because only what was followed
-// on this connection may be dropped silently. It is guarded by Peer.mu.
+// requests is what we asked of the other end. It exists because only what was
+// followed on this connection may be dropped silently, and because of errors. It
+// is guarded by Peer.mu.
 //
-// Two rules tell what an error answers, and neither guesses:
+// In version 2 an error repeats the id of what it answers: see [query]. In
+// version 1 it does not say what it answers. Two rules tell, and neither guesses:
 //
 //   - Error 3 answers a message about an item that the other end does not
 //     provide, so about one of which nothing has come since it was subscribed.
@@ -27,24 +29,35 @@ type requests struct {
 
 	missing int             // errors 3 that are not yet explained
 	reason  *protocol.Error // the last of them
+
+	// The following are of version 2.
+
+	queries map[string]*query // by id: what is not answered yet, but for calls
+	tag     string            // the beginning of every view and id
+	given   int               // views and ids
 }
 
 // gaveUpLimit is how many ids are remembered of calls that ended by their
 // timeout. The return of one that was forgotten is answered by error 6.
 const gaveUpLimit = 1024
 
-// record is what is known of an item that was followed on this connection.
+// record is what is known of an item that was followed on this connection. Where
+// it does not say otherwise, it is for version 1 only.
 type record struct {
-	key    key
-	turn   int   // of its last subscribe
-	link   *link // who follows a var or list; nil: nobody anymore
-	called bool  // a function is subscribed
-	asked  bool  // a get has not been answered
+	key    key  // of both versions
+	called bool // a function is subscribed; of both versions
+	// refused says that the other end does not provide it, as far as is known. In
+	// version 2 it is so for functions; vars and lists have link.refused.
+	refused bool
+	// views are who follows a var or list in version 2.
+	views map[string]*link
+
+	turn  int   // of its last subscribe
+	link  *link // who follows a var or list; nil: nobody anymore
+	asked bool  // a get has not been answered
 	// unsure counts the messages about the item from its subscribe to the first
 	// sign that the other end provides it.
 	unsure int
-	// refused says that the other end does not provide it, as far as is known.
-	refused bool
 }
 
 // verdict is what an error has put an end to.
@@ -206,8 +219,16 @@ func (r *requests) giveUp(c *call) bool {
 
 // returned takes the call of a function with an id; nil if there is none.
 func (r *requests) returned(rec *record, id string) *call {
+	if c := r.calls[id]; c == nil || c.record != rec {
+		return nil
+	}
+	return r.takeCall(id)
+}
+
+// takeCall takes the call with an id; nil if there is none.
+func (r *requests) takeCall(id string) *call {
 	c := r.calls[id]
-	if c == nil || c.record != rec {
+	if c == nil {
 		return nil
 	}
 	delete(r.calls, id)
@@ -223,9 +244,13 @@ func (r *requests) end() verdict {
 	var v verdict
 	for _, rec := range r.records {
 		v.add(rec)
-		rec.link = nil
+		v.links = slices.AppendSeq(v.links, maps.Values(rec.views))
+		rec.link, rec.views = nil, nil
+	}
+	for _, q := range r.queries {
+		q.finish(ErrClosed)
 	}
 	_, v.calls = r.outstanding()
-	r.calls, r.gaveUp = make(map[string]*call), nil
+	r.calls, r.gaveUp, r.queries = make(map[string]*call), nil, nil
 	return v
 }

@@ -1,10 +1,13 @@
 package peer
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"maps"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,14 +21,18 @@ import (
 
 // scene is one vector being played: a tested peer and a tester.
 type scene struct {
-	t      *testing.T
-	peer   *running
-	tester *raw
+	t       *testing.T
+	version protocol.Version
+	cfg     *Config // of every peer of the scene
+	connect func(testing.TB, *running) *raw
+	peer    *running
+	tester  *raw
 
 	vars    map[string]*memory.Var[json.RawMessage]
 	lists   map[string]*memory.List[json.RawMessage]
-	release sync.Map // key of a slow call to its channel
-	remote  map[key]Remote
+	release sync.Map          // key of a slow call to its channel
+	remote  map[string]Remote // see operation.who
+	follows []Remote          // in their order
 	calls   map[string]*outgoing
 
 	mu    sync.Mutex
@@ -42,23 +49,54 @@ type outgoing struct {
 
 func newScene(t *testing.T, v *vector, connect func(testing.TB, *running) *raw) *scene {
 	s := &scene{
-		t:      t,
-		vars:   make(map[string]*memory.Var[json.RawMessage]),
-		lists:  make(map[string]*memory.List[json.RawMessage]),
-		remote: make(map[key]Remote),
-		calls:  make(map[string]*outgoing),
-		names:  make(map[string]string),
+		t:       t,
+		version: v.version,
+		connect: connect,
+		vars:    make(map[string]*memory.Var[json.RawMessage]),
+		lists:   make(map[string]*memory.List[json.RawMessage]),
+		remote:  make(map[string]Remote),
+		calls:   make(map[string]*outgoing),
+		names:   make(map[string]string),
 	}
 	limits := Limits{MessageBytes: v.Setup.Limits.MessageBytes, Calls: v.Setup.Limits.Calls}
 	if n := v.Setup.Limits.Subscriptions; n > 0 {
 		limits.Subscriptions = n + 1
 	}
-	s.peer = newRunning(&Config{Registry: s.registry(v), Limits: limits, OnError: s.onError})
+	s.cfg = &Config{Registry: s.registry(v), Limits: limits, OnError: s.onError, Resume: s.version == protocol.V2}
+	s.peer = s.newPeer()
 	for _, f := range v.Setup.Follows {
 		s.follow(f)
 	}
 	s.tester = connect(t, s.peer)
 	return s
+}
+
+func (s *scene) newPeer() *running {
+	p := newRunning(s.cfg)
+	p.Speak(s.version)
+	return p
+}
+
+// reconnect ends the connection and has a new peer with the same items on another, which follows what the old one did.
+func (s *scene) reconnect() {
+	s.fence()
+	require.Empty(s.t, s.got, "messages that nobody expects")
+	s.tester.close(s.peer)
+	s.peer = s.newPeer()
+	for _, r := range s.follows {
+		require.NoError(s.t, s.peer.Follow(r))
+	}
+	s.tester = s.connect(s.t, s.peer)
+}
+
+// differ has that placeholders stand for different strings.
+func (s *scene) differ(placeholders []string) {
+	seen := make(map[string]bool)
+	for _, name := range placeholders {
+		require.Contains(s.t, s.names, name)
+		require.False(s.t, seen[s.names[name]], "%s is the same as one before it", name)
+		seen[s.names[name]] = true
+	}
 }
 
 func (s *scene) onError(e *protocol.Error, _ bool) {
@@ -138,6 +176,10 @@ func (s *scene) step(st *step) {
 		s.eventually(func() bool { return s.holds(st.Holds) }, "holds")
 	case st.Result != nil:
 		s.result(st.Result)
+	case st.Reconnect:
+		s.reconnect()
+	case st.Differ != nil:
+		s.differ(st.Differ)
 	case st.Reported != nil:
 		s.fence()
 		s.mu.Lock()
@@ -183,7 +225,7 @@ func (s *scene) replaced(message json.RawMessage) []byte {
 		require.NoError(s.t, err)
 		text = strings.ReplaceAll(text, `"`+name+`"`, string(quoted))
 	}
-	return []byte(text)
+	return without(s.t, []byte(text))
 }
 
 // fence sends a fence and keeps what comes before its answer.
@@ -256,13 +298,15 @@ func (s *scene) doRemote(op *operation) {
 			s.peer.Unsubscribe(op.Name)
 			return
 		}
-		s.peer.Unfollow(s.remote[key{op.Type, op.Name}])
+		r := s.remote[op.who()]
+		s.follows = slices.DeleteFunc(s.follows, func(f Remote) bool { return f == r })
+		s.peer.Unfollow(r)
 	case "get":
-		l, _ := s.remote[key{protocol.TypeList, op.Name}].(*RemoteList)
-		ctx, cancel := context.WithCancel(s.t.Context())
-		cancel() // nobody waits
-		_, err := l.Get(ctx, op.Page, op.PageSize)
-		require.ErrorIs(s.t, err, context.Canceled)
+		s.get(op)
+	case "pause", "resume":
+		l, _ := s.remote[op.who()].(*RemoteList)
+		_, err := l.send(protocol.Func(op.Op))
+		require.NoError(s.t, err)
 	case "call":
 		s.call(op)
 	default:
@@ -270,18 +314,34 @@ func (s *scene) doRemote(op *operation) {
 	}
 }
 
+// get asks for something else of what is followed. Nobody waits for it.
+func (s *scene) get(op *operation) {
+	op.Type = cmp.Or(op.Type, protocol.TypeList)
+	ctx, cancel := context.WithCancel(s.t.Context())
+	cancel()
+	var err error
+	switch r := s.remote[op.who()].(type) {
+	case *RemoteList:
+		_, err = r.Choose(ctx, op.want(s.t))
+	case *RemoteVar:
+		_, err = r.Choose(ctx, op.want(s.t).Choice.Filter)
+	}
+	require.ErrorIs(s.t, err, context.Canceled)
+}
+
 func (s *scene) follow(op operation) {
-	k := key{op.Type, op.Name}
+	var r Remote
 	switch op.Type {
 	case protocol.TypeFunction:
 		require.NoError(s.t, s.peer.Subscribe(op.Name))
 		return
 	case protocol.TypeVar:
-		s.remote[k] = NewRemoteVar(op.Name, nil)
+		r = NewRemoteVar(op.Name, &VarOptions{Params: op.want(s.t).Choice.Filter})
 	case protocol.TypeList:
-		s.remote[k] = NewRemoteList(op.Name, &ListOptions{Page: op.Page, PageSize: op.PageSize})
+		r = NewRemoteList(op.Name, &ListOptions{Want: op.want(s.t)})
 	}
-	require.NoError(s.t, s.peer.Follow(s.remote[k]))
+	s.remote[op.who()], s.follows = r, append(s.follows, r)
+	require.NoError(s.t, s.peer.Follow(r))
 }
 
 func (s *scene) call(op *operation) {
@@ -316,7 +376,8 @@ func (s *scene) result(want *outcome) {
 }
 
 func (s *scene) holds(want *holding) bool {
-	switch r := s.remote[key{want.Type, want.Name}].(type) {
+	who := operation{Type: want.Type, Name: want.Name, As: want.As}
+	switch r := s.remote[who.who()].(type) {
 	case *RemoteVar:
 		value, known := r.Value()
 		return known != want.Nothing && (want.Nothing || same(want.Value, value))
@@ -325,9 +386,19 @@ func (s *scene) holds(want *holding) bool {
 		if want.Nothing {
 			return !p.Held && (want.Total == nil || *want.Total == p.Total)
 		}
-		return p.Held && p.Page == want.Page && p.PageSize == want.PageSize && p.Total == *want.Total && sameAll(want.Items, p.Items)
+		return p.Held && p.Page == want.Page && p.PageSize == want.PageSize && p.Total == *want.Total &&
+			sameAll(want.Items, p.Items) && want.rest(s.t, p)
 	}
 	return false
+}
+
+// rest compares what is of version 2, as far as it is given.
+func (h *holding) rest(t *testing.T, p protocol.Page) bool {
+	after, err := json.Marshal(p.After)
+	require.NoError(t, err)
+	return (h.After == nil || p.Anchored && same(h.After, after)) &&
+		(h.Pending == nil || *h.Pending == p.Pending) &&
+		(h.PendingTotal == nil || *h.PendingTotal == p.PendingTotal)
 }
 
 // expect reads until one of the lists of messages has come.
@@ -361,16 +432,21 @@ func (s *scene) matches(want []json.RawMessage) bool {
 	if len(want) != len(s.got) {
 		return false
 	}
-	a, b := grouped(s.t, want), grouped(s.t, s.got)
+	byView := !slices.ContainsFunc(want, func(m json.RawMessage) bool {
+		return strings.Contains(strings.ReplaceAll(string(m), " ", ""), `"view":"$`)
+	})
+	a, b := grouped(s.t, want, byView), grouped(s.t, s.got, byView)
+	names := maps.Clone(s.names)
 	for group := range a {
 		if len(a[group]) != len(b[group]) {
 			return false
 		}
 		for i := range a[group] {
-			if !equal(normal(a[group][i]), normal(b[group][i]), s.names) {
+			if !equal(normal(a[group][i], nil), normal(b[group][i], a[group][i]), names) {
 				return false
 			}
 		}
 	}
+	s.names = names
 	return true
 }

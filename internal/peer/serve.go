@@ -28,16 +28,16 @@ func (f *functionFeed) speak() []line { return nil }
 
 // close drops the results of the calls that are still running. They run on: the
 // other end has only lost interest in being told.
-func (f *functionFeed) close() {
+func (f *functionFeed) close(bool) {
 	f.peer.mu.Lock()
 	defer f.peer.mu.Unlock()
 	f.ended = true
 }
 
 // get handles a call.
-func (f *functionFeed) get(frame *protocol.Frame) error {
+func (f *functionFeed) get(r *request) error {
 	p := f.peer
-	call, err := frame.Call(p.serving)
+	call, err := r.Call(p.serving)
 	if err != nil {
 		return err
 	}
@@ -83,7 +83,7 @@ func (f *functionFeed) serve(id string, args json.RawMessage) {
 		}
 	}
 	if err != nil {
-		message = p.refusal(fmt.Errorf("function %q: %w", f.function.Name(), err), functionFailed)
+		message = f.failure(id, err)
 	}
 	p.mu.Lock()
 	delete(p.served, id)
@@ -92,6 +92,16 @@ func (f *functionFeed) serve(id string, args json.RawMessage) {
 	}
 	p.mu.Unlock()
 	p.flush()
+}
+
+// failure is the message that answers a call that failed.
+func (f *functionFeed) failure(id string, err error) []byte {
+	name := f.function.Name()
+	e := f.peer.public(fmt.Errorf("function %q: %w", name, err), functionFailed)
+	if f.peer.version == protocol.V2 {
+		return protocol.AppendErrorV2(nil, e, protocol.TypeFunction, name, protocol.Route{ID: id})
+	}
+	return protocol.AppendError(nil, e)
 }
 
 // sendable reports whether the other end can take a message: one that is valid

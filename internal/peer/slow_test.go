@@ -17,16 +17,29 @@ import (
 // however much changes, and has the newest state when it reads again.
 func TestSlowReader(t *testing.T) {
 	t.Parallel()
+	for _, version := range []protocol.Version{protocol.V1, protocol.V2} {
+		t.Run(fmt.Sprint("version ", version), func(t *testing.T) {
+			t.Parallel()
+			readSlowly(t, version)
+		})
+	}
+}
+
+func readSlowly(t *testing.T, version protocol.Version) {
+	t.Helper()
 	registry := new(Registry)
 	list := memory.NewList[string]("l", &memory.ListOptions{MaxPageSize: 10})
 	value := memory.NewVar("v", "")
 	require.NoError(t, registry.Add(list, value))
 	p := newRunning(&Config{Registry: registry})
+	p.Speak(version)
 	p.stall = 2 * patient // the test's machine may be slow
-	tester := rawDial(t, p)
-	tester.send(subscribeList, `{"func":"get","type":"list","name":"l"}`,
+	s := &slowReader{tester: rawDial(t, p), version: version}
+	s.tester.send(subscribeList, `{"func":"get","type":"list","name":"l"}`,
 		`{"func":"subscribe","type":"var","name":"v"}`, `{"func":"get","type":"var","name":"v"}`)
-	tester.fence()
+	for s.values == 0 || !s.held.Held {
+		s.read(t)
+	}
 
 	const changes, newest = 200, "199 "
 	big := strings.Repeat("x", 50_000)
@@ -36,33 +49,43 @@ func TestSlowReader(t *testing.T) {
 		require.NoError(t, value.Set(text))
 		requireBounded(t, p, 2, 2)
 	}
-	var held protocol.Page
-	var last string
-	messages := 0
-	for !held.Held || held.Total < changes || last == "" || !strings.HasPrefix(last, newest) {
-		frame, err := protocol.Parse([]byte(tester.read()))
-		require.NoError(t, err)
-		messages++
-		if frame.Type == protocol.TypeVar {
-			set, err := frame.SetVar()
-			require.NoError(t, err)
-			require.NoError(t, json.Unmarshal(set.Value, &last))
-			continue
-		}
-		_, err = held.Apply(&frame)
-		require.NoError(t, err)
+	s.messages = 0
+	for s.held.Total < changes || !strings.HasPrefix(s.value, newest) ||
+		len(s.held.Items) != 10 || !strings.HasPrefix(string(s.held.Items[0]), `"`+newest) {
+		s.read(t)
 	}
-	for len(held.Items) != 10 || !strings.HasPrefix(string(held.Items[0]), `"`+newest) {
-		frame, err := protocol.Parse([]byte(tester.read()))
-		require.NoError(t, err)
-		_, err = held.Apply(&frame)
-		require.NoError(t, err)
-	}
-	for i, item := range held.Items {
+	for i, item := range s.held.Items {
 		require.True(t, strings.HasPrefix(string(item), fmt.Sprintf(`"%d `, changes-1-i)))
 	}
-	require.Less(t, messages, changes, "most was folded")
-	tester.close(p)
+	require.Less(t, s.messages, changes, "most was folded")
+	s.tester.close(p)
+}
+
+// slowReader follows a list and a var.
+type slowReader struct {
+	tester   *raw
+	version  protocol.Version
+	held     protocol.Page
+	value    string
+	values   int // that came
+	messages int
+}
+
+// read takes one message.
+func (s *slowReader) read(t *testing.T) {
+	t.Helper()
+	frame, err := s.version.Parse([]byte(s.tester.read()))
+	require.NoError(t, err)
+	s.messages++
+	if frame.Type != protocol.TypeVar {
+		_, err = s.held.Apply(&frame)
+		require.NoError(t, err)
+		return
+	}
+	set, err := frame.SetVar()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(set.Value, &s.value))
+	s.values++
 }
 
 // requireBounded looks at what a peer keeps for its connection.
@@ -76,6 +99,10 @@ func requireBounded(t *testing.T, p *running, feeds, lines int) {
 		case *listFeed:
 			require.LessOrEqual(t, len(f.lines), lines)
 		case *varFeed:
+			require.LessOrEqual(t, len(f.lines), lines)
+		case *windowFeed:
+			require.LessOrEqual(t, len(f.lines), lines)
+		case *valueFeed:
 			require.LessOrEqual(t, len(f.lines), lines)
 		}
 	}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 
 	"github.com/socksync/socksync/internal/window"
-	"github.com/socksync/socksync/protocol"
 )
 
 // varFeed is a subscription to a var. It is the [window.ValueSink] of it.
@@ -21,8 +20,8 @@ func newVarFeed(p *Peer, source window.ValueSource) *varFeed {
 	return f
 }
 
-func (f *varFeed) get(*protocol.Frame) error {
-	f.subscription.Get()
+func (f *varFeed) get(*request) error {
+	f.subscription.Get(nil)
 	return nil
 }
 
@@ -59,7 +58,7 @@ func (f *varFeed) Fail(err error, gets int) {
 
 func (f *varFeed) speak() []line { return f.take() }
 
-func (f *varFeed) close() {
+func (f *varFeed) close(bool) {
 	f.subscription.Close()
 	f.finish()
 }

@@ -54,10 +54,10 @@ func (w *waiter[T]) end(value T, err error) {
 }
 
 // isAbsent reports whether an error says that the other end does not provide an
-// item.
+// item, at least not to us.
 func isAbsent(err error) bool {
 	var e *protocol.Error
-	return errors.As(err, &e) && e.Code == protocol.InvalidName
+	return errors.As(err, &e) && (e.Code == protocol.InvalidName || e.Code == protocol.Forbidden)
 }
 
 func await[T any](ctx context.Context, done <-chan result[T]) (T, error) {

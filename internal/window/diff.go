@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"sort"
+
+	"github.com/socksync/socksync/protocol"
 )
 
 // Op is the kind of a Change.
@@ -16,6 +18,17 @@ const (
 	OpInsert           // insert Value before Index
 	OpSet              // replace the item at Index by Value
 )
+
+// fn is the func of the kind on the wire.
+func (o Op) fn() protocol.Func {
+	switch o {
+	case OpDelete:
+		return protocol.FuncDelete
+	case OpInsert:
+		return protocol.FuncInsert
+	}
+	return protocol.FuncSet
+}
 
 // Change is one edit of a page.
 type Change struct {

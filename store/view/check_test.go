@@ -72,7 +72,7 @@ func soundKeys() []*binding.ListDef {
 	keyed := func(name, table string, key ...string) *binding.ListDef {
 		d := &binding.ListDef{Name: name, Table: table, Key: key}
 		for _, k := range key {
-			d.Columns = append(d.Columns, binding.Column{Name: k})
+			d.Columns = append(d.Columns, binding.Column{Name: k, JSON: k})
 		}
 		return d
 	}

@@ -9,35 +9,44 @@ import (
 	"github.com/socksync/socksync/internal/window"
 )
 
-// commit makes what a list has staged the present, and tells the subscribers.
-func (l *list) commit() {
-	s := l.stage
+// commit makes what a view has staged the present, and tells the subscribers.
+func (v *view) commit() {
+	s := v.stage
 	if s.again != nil {
-		l.log.Log(l.engine.ctx, level(s.again), "list is loaded again", "reason", s.again)
+		v.log.Log(v.engine.ctx, level(s.again), "list is loaded again", "reason", s.again)
 		s.undo()
 		if s.joined {
-			l.fail(s.again)
+			v.fail(s.again)
 		}
-		l.restart()
+		v.restart()
 		return
 	}
-	l.stage = nil
+	v.stage = nil
 	if s.joined {
-		l.plan, l.tree = s.plan, s.tree
-		l.load, l.err = nil, nil
+		v.joined(s)
 	}
 	for _, ps := range s.pages {
-		l.publish(ps, s)
+		v.publish(ps, s)
 	}
 	for _, ps := range s.pages {
 		ps.page.admit()
 	}
 	if s.joined {
-		for sub := range l.homeless {
-			delete(l.homeless, sub)
-			l.serve(sub)
+		for sub := range v.homeless {
+			delete(v.homeless, sub)
+			v.open(sub)
 		}
 	}
+}
+
+// joined takes what a load has brought.
+func (v *view) joined(s *stage) {
+	v.plan, v.tree = s.plan, s.tree
+	v.load, v.err, v.frozen = nil, nil, 0
+	v.list.relation.Store(s.plan.relation)
+	v.list.rules.Store(s.plan.rules)
+	v.list.reading = nil // it may know of those only that joined
+	v.advise()
 }
 
 // level is that of a list's being loaded again: large changes are nothing unusual.
@@ -49,28 +58,48 @@ func level(why error) slog.Level {
 }
 
 // publish moves a window on and tells its subscribers, if anything differs.
-func (l *list) publish(ps *pageStage, s *stage) {
+func (v *view) publish(ps *pageStage, s *stage) {
 	p := ps.page
-	from := p.state
-	if from != nil && from.Total == l.tree.Len() && same(from.Rows, ps.rows) {
+	from, was := p.state, p.at
+	p.first = ps.first
+	p.move(ps.at)
+	if from != nil && from.Total == v.tree.Len() && same(from.Rows, ps.rows) && was == ps.at {
+		p.moves()
 		return
 	}
-	p.state = l.state(p.at, l.tree.Len(), ps.rows)
+	p.state, p.since = v.state(p.at, v.tree.Len(), ps.rows), v.sequence()
 	if from == nil {
 		return
 	}
-	if from = l.recall(from, ps.rows, s.changed); from.Total == p.state.Total && same(from.Rows, ps.rows) {
+	if from = v.recall(from, ps.rows, s.changed); from.Total == p.state.Total && same(from.Rows, ps.rows) && was == ps.at {
+		p.moves()
 		return // only that the rows are known now
 	}
+	v.past.remember(p, was, from)
 	step := window.NewStep(from, p.state, s.single)
+	p.told = false
 	for sub := range p.subs {
+		sub.given, sub.seen = p.state, p.since
 		sub.sink.Step(step)
+	}
+}
+
+// moves tells the subscribers of a window that stood still, and shows what it did, that it moves again.
+func (p *page) moves() {
+	if !p.told {
+		return
+	}
+	p.told = false
+	for sub := range p.subs {
+		if sub.given != nil {
+			sub.sink.Step(window.NewStep(sub.given, sub.given, ""))
+		}
 	}
 }
 
 // recall fills a state that held keys only with the rows that have been read since
 // and did not change, so that reading them is no change of the window.
-func (l *list) recall(from *window.State, rows []window.Row, changed map[string]struct{}) *window.State {
+func (v *view) recall(from *window.State, rows []window.Row, changed map[string]struct{}) *window.State {
 	if from.Filled() {
 		return from
 	}
@@ -80,13 +109,14 @@ func (l *list) recall(from *window.State, rows []window.Row, changed map[string]
 			known[r.Key] = r.JSON
 		}
 	}
-	filled := slices.Clone(from.Rows)
-	for i, r := range filled {
+	filled := v.state(place{page: from.Page, size: from.Size, anchored: from.Anchored}, from.Total, slices.Clone(from.Rows))
+	filled.Rev, filled.After = from.Rev, from.After
+	for i, r := range filled.Rows {
 		if r.JSON == nil {
-			filled[i].JSON = known[r.Key]
+			filled.Rows[i].JSON = known[r.Key]
 		}
 	}
-	return l.state(pageOf{from.Page, from.Size}, from.Total, filled)
+	return filled
 }
 
 // admit lets those in who waited for the window's rows.

@@ -113,6 +113,12 @@ func (a *auditor) Answer(s *window.State, _ int) {
 	a.look(s)
 }
 
+// Resume implements window.Sink.
+func (a *auditor) Resume(step *window.Step, gets int) { a.Answer(step.To, gets) }
+
+// Still implements window.Sink.
+func (*auditor) Still(error) {}
+
 // Fail implements window.Sink.
 func (a *auditor) Fail(err error, _ int) {
 	a.mu.Lock()
@@ -156,8 +162,8 @@ func auditConsistency(t *testing.T, pool *pgxpool.Pool) {
 	var auditors, pages []*auditor
 	audit := func(source window.Source, page, size int) *auditor {
 		a := &auditor{about: fmt.Sprintf("%s page %d", source.Name(), page), whole: size == 100}
-		sub := source.Subscribe(a)
-		sub.Get(page, size)
+		sub := source.Subscribe(a, window.Options{})
+		sub.Get(window.Want{Page: page, Size: size})
 		t.Cleanup(sub.Close)
 		require.Eventually(t, func() bool { ok, _ := a.holds(); return ok }, patience, patience/1000)
 		auditors = append(auditors, a)
@@ -180,8 +186,8 @@ func auditConsistency(t *testing.T, pool *pgxpool.Pool) {
 			last.fault("the sum over all pages is %d", sum)
 		}
 	}
-	sub := sources[4].Subscribe(last)
-	sub.Get(0, 1)
+	sub := sources[4].Subscribe(last, window.Options{})
+	sub.Get(window.Want{Page: 0, Size: 1})
 	t.Cleanup(sub.Close)
 
 	transact(l)

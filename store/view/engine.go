@@ -1,10 +1,12 @@
 package view
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -27,8 +29,23 @@ type Config struct {
 	// Retry is the longest time between two attempts to load a list or var
 	// that cannot be read. Default: 1 s.
 	Retry time.Duration
+	// Views is how many choices of subscribers may be open at the same time, in all
+	// lists together. One more is refused. Default: 10,000.
+	Views int
+	// Rows is how many rows these may have together when one is opened. Default: 10,000,000, which take
+	// about 600 MB.
+	Rows int
+	// KeptRows is how many rows the earlier states of windows may have together, that are kept for subscribers who
+	// come back. The oldest states go first. Default: 1,000,000, which take about 40 MB.
+	KeptRows int
 	// QueryTimeout bounds one query of a var. Default: 30 s.
 	QueryTimeout time.Duration
+	// Grace is how long something that subscribers have chosen is kept for
+	// nobody. Default: 30 s.
+	Grace time.Duration
+	// MaxVarInstances bounds the sets of parameters for which the values of
+	// vars are kept, of all vars together. Default: 10,000.
+	MaxVarInstances int
 }
 
 // Engine keeps lists and vars live. It is the feed's [listen.Drainer].
@@ -44,7 +61,15 @@ type Engine struct {
 	vars   []*variable
 	probed bool
 	tables []listen.Table
-	down   bool // the feed has said so, and no drain has come since; owned by the feed goroutine
+	look   func(ctx context.Context, tx pgx.Tx, sequence uint64) error // nil for none
+	down   bool                                                        // the feed has said so, and no drain has come since; owned by the feed goroutine
+
+	// Owned by the feed goroutine.
+	epoch    string // of the revisions
+	sequence uint64 // of the last drain that was committed
+	past     *past
+
+	instances *instances // of vars with parameters; owned by the feed goroutine
 
 	unreadable atomic.Int64
 
@@ -59,12 +84,13 @@ func New(config *Config) *Engine {
 	if e.log == nil {
 		e.log = slog.Default()
 	}
-	if e.config.Retry == 0 {
-		e.config.Retry = time.Second
-	}
-	if e.config.QueryTimeout == 0 {
-		e.config.QueryTimeout = 30 * time.Second
-	}
+	e.config.Retry = cmp.Or(e.config.Retry, time.Second)
+	e.config.QueryTimeout = cmp.Or(e.config.QueryTimeout, 30*time.Second)
+	e.config.Grace = cmp.Or(e.config.Grace, 30*time.Second)
+	e.config.Views = cmp.Or(e.config.Views, 10_000)
+	e.config.Rows = cmp.Or(e.config.Rows, 10_000_000)
+	e.config.MaxVarInstances = cmp.Or(e.config.MaxVarInstances, 10_000)
+	e.config.KeptRows = cmp.Or(e.config.KeptRows, 1_000_000)
 	return e
 }
 
@@ -81,6 +107,11 @@ func (e *Engine) Var(def *binding.VarDef) window.ValueSource {
 	e.vars = append(e.vars, v)
 	return v
 }
+
+// Inspect has a function called at the end of each drain in its transaction, with the sequence of the states that it
+// leads to: the second part of their revisions. A drain that is repeated has the same. An error undoes the drain. It is
+// for tests, and must be called before Start.
+func (e *Engine) Inspect(fn func(ctx context.Context, tx pgx.Tx, sequence uint64) error) { e.look = fn }
 
 // Tables returns the tables that the feed must watch, with their keys. It is valid
 // after Check.
@@ -99,7 +130,10 @@ func (e *Engine) Check(ctx context.Context) error {
 	}
 	for _, l := range e.lists {
 		errs = append(errs, e.try(ctx, func(tx pgx.Tx) error {
-			_, err := newPlan(ctx, tx, l.def, e.probed, true)
+			r, err := newRelation(ctx, tx, l.def, e.probed)
+			if err == nil {
+				l.rules.Store(r.rules)
+			}
 			return err
 		}))
 	}
@@ -122,10 +156,13 @@ func (e *Engine) Start(feed *listen.Feed) {
 	e.feed = feed
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	e.down = false // not in the function, which may run after the feed has lost the database
+	e.work.Go(e.sweeps)
 	feed.Do(func() {
+		e.instances = newInstances(e)
+		e.epoch, e.sequence, e.past = strconv.FormatInt(time.Now().UnixMicro(), 10), 0, &past{maxRows: e.config.KeptRows}
 		for _, l := range e.lists {
 			l.reset()
-			l.reload()
+			l.standard.reload()
 		}
 		for _, v := range e.vars {
 			v.reset()

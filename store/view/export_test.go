@@ -10,14 +10,14 @@ import (
 	"github.com/socksync/socksync/listen"
 )
 
-// on runs fn with a list on the feed goroutine and waits for it.
-func (e *Engine) on(name string, fn func(*list)) {
+// on runs fn with the standard view of a list on the feed goroutine and waits for it.
+func (e *Engine) on(name string, fn func(*view)) {
 	done := make(chan struct{})
 	e.feed.Do(func() {
 		defer close(done)
 		for _, l := range e.lists {
 			if l.def.Name == name {
-				fn(l)
+				fn(l.standard)
 			}
 		}
 	})
@@ -26,15 +26,15 @@ func (e *Engine) on(name string, fn func(*list)) {
 
 // Encoded reports whether a list places its rows by encoded keys.
 func (e *Engine) Encoded(name string) (encoded bool) {
-	e.on(name, func(l *list) { encoded = l.plan.encoded })
+	e.on(name, func(v *view) { encoded = v.plan.encoded })
 	return encoded
 }
 
 // PlaceByPostgres has a list load again and let Postgres place its rows from then on.
 func (e *Engine) PlaceByPostgres(name string) {
-	e.on(name, func(l *list) {
-		l.encode = false
-		l.restart()
+	e.on(name, func(v *view) {
+		v.encode = false
+		v.restart()
 	})
 }
 
@@ -56,37 +56,25 @@ type Held struct {
 
 // Held returns what a list keeps for its subscribers.
 func (e *Engine) Held(name string) (held Held) {
-	e.on(name, func(l *list) { held = Held{len(l.pages), len(l.homeless), l.waiting} })
+	e.on(name, func(v *view) { held = Held{len(v.pages), len(v.homeless), v.waiting} })
 	return held
 }
 
 // Loading reports whether a list is being loaded.
 func (e *Engine) Loading(name string) (loading bool) {
-	e.on(name, func(l *list) { loading = l.load != nil })
+	e.on(name, func(v *view) { loading = v.load != nil })
 	return loading
-}
-
-// Followers returns how many subscriptions a var has.
-func (e *Engine) Followers(name string) int {
-	n := make(chan int)
-	e.feed.Do(func() {
-		for _, v := range e.vars {
-			if v.def.Name == name {
-				n <- len(v.followed)
-			}
-		}
-	})
-	return <-n
 }
 
 // Plans explains the statements of a list that look rows up by key, planned for any
 // parameters under the settings of a drain.
 func (e *Engine) Plans(ctx context.Context, name string) (plans []string, err error) {
 	var p *plan
-	e.on(name, func(l *list) { p = l.plan })
+	e.on(name, func(v *view) { p = v.plan })
 	nothing := strings.Repeat(", '{}'", len(p.def.Key))[2:]
+	changed := newReading([]*plan{p})
 	err = e.try(ctx, func(tx pgx.Tx) error {
-		for i, sql := range []string{p.changedSQL, p.fullSQL, p.rowsSQL, p.placeSQL} {
+		for i, sql := range []string{changed.sql, changed.fullSQL, p.rowsSQL, p.placeSQL} {
 			name := fmt.Sprintf("explained_%s_%d", p.def.Name, i)
 			setUp := indexesSQL + "; SET LOCAL plan_cache_mode = force_generic_plan; PREPARE " + name + " AS " + sql
 			if _, err := tx.Exec(ctx, setUp, pgx.QueryExecModeSimpleProtocol); err != nil {
@@ -105,4 +93,27 @@ func (e *Engine) Plans(ctx context.Context, name string) (plans []string, err er
 		return nil
 	})
 	return plans, err
+}
+
+// Chosen returns how many views there are that subscribers have chosen.
+func (e *Engine) Chosen() (n int) {
+	done := make(chan struct{})
+	e.feed.Do(func() {
+		defer close(done)
+		n = e.chosen()
+	})
+	<-done
+	return n
+}
+
+// Swept lets go what nobody watches until something holds.
+func (e *Engine) Swept(until func() bool) {
+	for !until() {
+		done := make(chan struct{})
+		e.feed.Do(func() {
+			defer close(done)
+			e.sweep()
+		})
+		<-done
+	}
 }

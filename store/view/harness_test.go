@@ -169,6 +169,12 @@ func (s *sink) Answer(state *window.State, _ int) {
 	s.called(func() { s.last, s.all, s.err = state, append(s.all, state), nil })
 }
 
+// Resume implements window.Sink.
+func (s *sink) Resume(step *window.Step, gets int) { s.Answer(step.To, gets) }
+
+// Still implements window.Sink.
+func (*sink) Still(error) {}
+
 // Fail implements window.Sink.
 func (s *sink) Fail(err error, _ int) { s.called(func() { s.err = err }) }
 
@@ -207,8 +213,8 @@ func shown(state *window.State) []string {
 // follow subscribes a sink to a page.
 func follow(t testing.TB, source window.Source, page, size int) *sink {
 	s := newSink(t)
-	sub := source.Subscribe(s)
-	sub.Get(page, size)
+	sub := source.Subscribe(s, window.Options{})
+	sub.Get(window.Want{Page: page, Size: size})
 	t.Cleanup(sub.Close)
 	return s
 }

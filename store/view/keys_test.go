@@ -24,7 +24,7 @@ type keyKind struct {
 	equal   string // the key columns as they are compared; themselves if empty
 	schema  string // quoted; public if empty
 	table   string // quoted; by the name if empty
-	json    string // name under which the first key column is published; "-" hides it
+	json    string // name under which the first key column is published, and the last under its
 }
 
 var keyKinds = []keyKind{
@@ -71,7 +71,7 @@ var keyKinds = []keyKind{
 		values: []string{"1, 'a', 0", "2, 'a', 0", "1, 'b', 0", "3, '', 0"}, json: "socksync_row",
 	},
 	{name: "order_names", table: "socksync_order_1", columns: "socksync_order_1 text, socksync_k1 int", values: []string{"'b', 1", "'a', 10", "'c', 9", "'d', 2"}},
-	{name: "hidden", columns: "k numeric, j text", values: []string{"1.0, 'x'", "2, 'x'", "3, 'x'", "4, 'x'"}, another: "1.00, 'x'", json: "-"},
+	{name: "swapped", columns: "k numeric, j text", values: []string{"1.0, 'x'", "2, 'x'", "3, 'x'", "4, 'x'"}, another: "1.00, 'x'", json: "j"},
 }
 
 const makeKeyTypes = `
@@ -116,12 +116,8 @@ func (k *keyKind) list(t *testing.T, order ...binding.OrderTerm) *binding.ListDe
 	for _, name := range names {
 		def.Columns = append(def.Columns, binding.Column{Name: name, JSON: name})
 	}
-	switch k.json {
-	case "":
-	case "-":
-		def.Columns[0].JSON = ""
-	default:
-		def.Columns[len(names)-1].JSON = ""
+	if k.json != "" {
+		def.Columns[len(names)-1].JSON = names[0]
 		def.Columns[0].JSON = k.json
 	}
 	def.Columns = append(def.Columns, binding.Column{Name: "v", JSON: "v"})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/socksync/socksync/internal/ranktree"
 	"github.com/socksync/socksync/internal/sortkey"
+	"github.com/socksync/socksync/internal/window"
 )
 
 // errOrder says that the encoded keys of a list do not ascend in Postgres's order.
@@ -28,18 +29,28 @@ func isUnencodable(err error) bool {
 	return errors.Is(err, errOrder) || errors.Is(err, errTextFormat) || errors.Is(err, sortkey.ErrMalformed)
 }
 
-// reload loads the list again in the background, until it succeeds. Until the load
-// joins, the windows stand still.
-func (l *list) reload() { l.reloadAfter(0) }
+// loaded is a load, its result, and the feed's token for it.
+type loaded struct {
+	view *view
+	most int // rows that it may have
+	plan *plan
+	tree *ranktree.Tree
+	stop context.CancelFunc
+}
 
-func (l *list) reloadAfter(pause time.Duration) {
-	if l.load != nil || l.engine.ctx.Err() != nil {
+// reload loads the view again in the background, until it succeeds. Until the load
+// joins, the windows stand still.
+func (v *view) reload() { v.reloadAfter(0) }
+
+func (v *view) reloadAfter(pause time.Duration) {
+	if v.load != nil || v.engine.ctx.Err() != nil {
 		return
 	}
-	ctx, stop := context.WithCancel(l.engine.ctx)
-	l.load = &loaded{list: l, stop: stop}
-	load, encode := l.load, l.encode
-	l.engine.work.Go(func() {
+	ctx, stop := context.WithCancel(v.engine.ctx)
+	v.load = &loaded{view: v, most: v.engine.most(v), stop: stop}
+	v.list.reading = nil
+	load, encode := v.load, v.encode
+	v.engine.work.Go(func() {
 		defer stop()
 		select {
 		case <-time.After(pause):
@@ -52,63 +63,66 @@ func (l *list) reloadAfter(pause time.Duration) {
 // restart gives up what is staged and the load that is under way or joining, and
 // begins a new one; after a pause if what a load brought was of no use, so that a list
 // that fails each time is not loaded all the time.
-func (l *list) restart() {
-	if l.load != nil {
-		l.load.stop()
-		l.load = nil
+func (v *view) restart() {
+	if v.load != nil {
+		v.load.stop()
+		v.load = nil
 	}
 	pause := time.Duration(0)
-	if l.stage != nil && l.stage.joined {
-		pause = l.engine.config.Retry
+	if v.stage != nil && v.stage.joined {
+		pause = v.engine.config.Retry
 	}
-	l.stage = nil
-	l.reloadAfter(pause)
+	v.stage = nil
+	v.reloadAfter(pause)
 }
 
 // run runs in a goroutine of its own. It ends when the load has joined the feed,
 // or is given up.
 func (load *loaded) run(ctx context.Context, encode bool) {
-	l := load.list
+	v := load.view
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval = 50 * time.Millisecond
-	wait.MaxInterval = l.engine.config.Retry
+	wait.MaxInterval = v.engine.config.Retry
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := load.once(ctx, encode)
 		if isUnencodable(err) {
 			encode = false
 		}
 		if err != nil && ctx.Err() == nil {
-			l.engine.feed.Do(func() { l.loadFailed(load, err) })
+			v.engine.feed.Do(func() { v.loadFailed(load, err) })
 		}
 		return struct{}{}, err
 	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0))
 	if err != nil {
-		l.log.Debug("load given up", "error", err)
+		v.log.Debug("load given up", "error", err)
 	}
 }
 
-// loadFailed answers those who wait; the load itself goes on.
-func (l *list) loadFailed(load *loaded, err error) {
-	if l.load != load {
-		return
+// loadFailed answers those who wait; the load itself goes on, unless it is of no use.
+func (v *view) loadFailed(load *loaded, err error) {
+	switch {
+	case v.load != load:
+	case isUnencodable(err):
+		v.encode = false
+		v.log.Warn("rows are placed by the database from now on", "reason", err)
+	case window.IsRefusal(err) && v.tree == nil && !v.standard():
+		v.refuse(err)
+		v.list.drop(v)
+	default:
+		v.fail(err)
 	}
-	if isUnencodable(err) {
-		l.encode = false
-		l.log.Warn("rows are placed by the database from now on", "reason", err)
-		return
-	}
-	l.fail(err)
 }
 
 // once reads every key in list order from one snapshot.
 func (load *loaded) once(ctx context.Context, encode bool) error {
-	l := load.list
-	err := l.engine.feed.Load(ctx, load, []string{l.table}, func(ctx context.Context, tx pgx.Tx) error {
+	v := load.view
+	l := v.list
+	err := v.engine.feed.Load(ctx, load, []string{l.table}, func(ctx context.Context, tx pgx.Tx) error {
 		var err error
-		if load.plan, err = newPlan(ctx, tx, l.def, l.engine.probed, encode); err != nil {
+		if load.plan, err = load.settle(ctx, tx, encode); err != nil {
 			return err
 		}
-		load.tree, err = readTree(ctx, tx, &reader{plan: load.plan, types: tx.Conn().TypeMap()})
+		load.tree, err = readTree(ctx, tx, v.reader(tx, load.plan), load.most)
 		return err
 	})
 	if err != nil {
@@ -117,11 +131,34 @@ func (load *loaded) once(ctx context.Context, encode bool) error {
 	return nil
 }
 
+// settle makes the plan: it reads the table's definition if that is not known, and has Postgres read the values of the
+// choice.
+func (load *loaded) settle(ctx context.Context, tx pgx.Tx, encode bool) (*plan, error) {
+	v := load.view
+	r := v.list.relation.Load()
+	if r == nil {
+		var err error
+		if r, err = newRelation(ctx, tx, v.list.def, v.engine.probed); err != nil {
+			return nil, err
+		}
+	}
+	c, err := r.rules.Resolve(v.asked) // again: the columns may be of other types than when it was asked for
+	if err != nil {
+		return nil, err
+	}
+	if c, err = c.Settle(ctx, tx); err != nil {
+		return nil, err
+	}
+	return newPlan(r, c, encode), nil
+}
+
+var errTooManyRows = window.Refusal("the choice has more rows than this server has room for")
+
 // readTree reads the whole list. Places that do not ascend prove that Go's order
 // is not Postgres's.
-func readTree(ctx context.Context, tx pgx.Tx, r *reader) (*ranktree.Tree, error) {
+func readTree(ctx context.Context, tx pgx.Tx, r *reader, most int) (*ranktree.Tree, error) {
 	// Not prepared for good: loads are rare, and often follow a change of the columns.
-	rows, err := tx.Query(ctx, r.loadSQL, pgx.QueryExecModeDescribeExec)
+	rows, err := tx.Query(ctx, r.plan.loadSQL, append([]any{pgx.QueryExecModeDescribeExec}, r.plan.loadArgs...)...)
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +172,10 @@ func readTree(ctx context.Context, tx pgx.Tx, r *reader) (*ranktree.Tree, error)
 		if tree.Has(m.key) {
 			return errDuplicate
 		}
-		if r.encoded && last != nil && bytes.Compare(last, m.place) >= 0 {
+		if tree.Len() >= most {
+			return errTooManyRows
+		}
+		if r.plan.encoded && last != nil && bytes.Compare(last, m.place) >= 0 {
 			return errOrder
 		}
 		last = m.place

@@ -27,27 +27,24 @@ type member struct {
 // has no encoding here. The view then lets Postgres place its rows.
 var errTextFormat = errors.New("an order column is not delivered in binary format")
 
-// reader decodes result rows of one plan.
+// reader decodes result rows of one list; what depends on an order, by plan.
 type reader struct {
-	*plan
+	*relation
+	plan   *plan // nil if no places are read
 	types  *pgtype.Map
 	report func(key []string, err error) // a row that cannot be published as it is
 }
 
-// member decodes key and place, and the row if there is more.
+// member decodes key and place.
 func (r *reader) member(rows pgx.Rows) (member, error) {
 	values, fields := rows.RawValues(), rows.FieldDescriptions()
 	key := r.keyTexts(values)
-	nk, no := len(r.def.Key), len(r.def.Order)
-	place, err := r.place(fields[nk:nk+no], values[nk:nk+no])
+	nk := len(r.def.Key)
+	place, err := encodePlace(r.plan, fields[nk:], values[nk:])
 	if err != nil {
 		return member{}, fmt.Errorf("place of row %q: %w", key, err)
 	}
-	m := member{key: joinKey(key), place: place}
-	if len(values) > nk+no {
-		m.json = r.json(key, fields[nk+no:], values[nk+no:])
-	}
-	return m, nil
+	return member{key: joinKey(key), place: place}, nil
 }
 
 // row decodes key and row.
@@ -82,10 +79,10 @@ func (r *reader) json(key []string, fields []pgconn.FieldDescription, values [][
 	return out
 }
 
-// place returns the encoded sort key, or, where Postgres places, bytes that are
+// encodePlace returns the encoded sort key, or, where Postgres places, bytes that are
 // equal only if the values of the order columns are.
-func (r *reader) place(fields []pgconn.FieldDescription, values [][]byte) ([]byte, error) {
-	if !r.encoded {
+func encodePlace(p *plan, fields []pgconn.FieldDescription, values [][]byte) ([]byte, error) {
+	if !p.encoded {
 		return fingerprint(values), nil
 	}
 	var place []byte
@@ -94,7 +91,7 @@ func (r *reader) place(fields []pgconn.FieldDescription, values [][]byte) ([]byt
 			return nil, errTextFormat
 		}
 		var err error
-		if place, err = sortkey.Append(place, r.order[i], v); err != nil {
+		if place, err = sortkey.Append(place, p.order[i], v); err != nil {
 			return nil, err
 		}
 	}
@@ -138,7 +135,7 @@ func collect(rows pgx.Rows, fn func(pgx.Rows) error) error {
 // inOrder returns the function that has the database put keys in list order.
 func (r *reader) inOrder(ctx context.Context, tx pgx.Tx) ordering {
 	return func(among []string) ([]string, error) {
-		rows, err := tx.Query(ctx, r.placeSQL, keyArrays(among, len(r.def.Key))...)
+		rows, err := tx.Query(ctx, r.plan.placeSQL, keyArrays(among, len(r.def.Key))...)
 		if err != nil {
 			return nil, err
 		}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/socksync/socksync/binding"
 	"github.com/socksync/socksync/internal/pgtest"
+	"github.com/socksync/socksync/internal/window"
 )
 
 // moody is a value that some texts cannot be scanned into or encoded from.
@@ -50,7 +51,7 @@ type moodyRow struct {
 	Name   string          `db:"name" json:"name" socksync:"pk"`
 	Flag   bool            `db:"flag" json:"flag" socksync:"pk"`
 	Ratio  float64         `db:"ratio" json:"ratio" socksync:"pk"`
-	Secret string          `db:"secret" json:"-" socksync:"pk"`
+	Secret string          `db:"secret" json:"secret" socksync:"pk"`
 	Mood   moody           `db:"mood" json:"mood"`
 	Data   json.RawMessage `db:"data" json:"data"`
 }
@@ -68,13 +69,13 @@ var moodyRows = []struct {
 	{"encoding fails", "{}", false, true},
 	{"encoding panics", "{}", false, true},
 	{"no JSON", "{}", false, true},
-	{"deep", nested(61), true, true},
-	{"too deep", nested(62), false, false},
+	{"deep", nested(60), true, true},
+	{"too deep", nested(61), false, false},
 }
 
 // moodyJSON is what is published of the row.
 func moodyJSON(id int, mood, data string, readable bool) string {
-	key := fmt.Sprintf(`{"number":%d,"name":"n\"%d","flag":true,"ratio":0.5`, id, id)
+	key := fmt.Sprintf(`{"number":%d,"name":"n\"%d","flag":true,"ratio":0.5,"secret":"x"`, id, id)
 	if !readable {
 		return key + "}"
 	}
@@ -137,9 +138,9 @@ func TestTimes(t *testing.T) {
 	}
 	l, sources := start(t, pool, binding.List[row](binding.Name("t"), binding.Table("t")))
 	s := newSink(t)
-	sub := sources[0].Subscribe(s)
+	sub := sources[0].Subscribe(s, window.Options{})
 	t.Cleanup(sub.Close)
-	sub.Get(0, 5)
+	sub.Get(window.Want{Page: 0, Size: 5})
 	l.exec(`INSERT INTO t SELECT at, at, at, at, at, at, array[at, at], tstzrange(at, at, '[]'), at, '2001-02-03 01:05:06'
 		FROM (VALUES (timestamptz '2001-02-03 04:05:06+03')) v (at)`)
 	utc := time.Date(2001, 2, 3, 1, 5, 6, 0, time.UTC)

@@ -6,8 +6,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/jackc/pgx/v5"
-
 	"github.com/socksync/socksync/internal/ranktree"
 	"github.com/socksync/socksync/internal/window"
 )
@@ -28,7 +26,8 @@ type stage struct {
 	low     int    // the ranks outside low..high hold what they held
 	high    int
 	pages   []*pageStage
-	found   map[string]json.RawMessage // rows read for the windows
+	before  map[*page]anchor // the row before an anchor that leaves its place
+	anchors map[*page]anchor // anchors that are other rows now
 }
 
 // edit is one change of the tree; place is what a deleted row needs to come back.
@@ -41,15 +40,17 @@ type edit struct {
 
 // pageStage is a window's next state while its rows are being found.
 type pageStage struct {
-	page *page
-	rows []window.Row
-	need []int // rows whose JSON must be read
+	page  *page
+	at    place // where the window is now
+	first int   // rank of its first row
+	rows  []window.Row
+	need  []int // rows whose JSON must be read
 }
 
 func newStage(p *plan, t *ranktree.Tree) *stage {
 	return &stage{
 		plan: p, tree: t, members: map[string]*member{}, changed: map[string]struct{}{},
-		low: math.MaxInt, high: -1,
+		low: math.MaxInt, high: -1, before: map[*page]anchor{}, anchors: map[*page]anchor{},
 	}
 }
 
@@ -85,7 +86,7 @@ func (s *stage) undo() {
 
 // split sorts the changed keys into rows that stay at their place, rows to delete
 // and rows to insert, and deletes. Ranks are taken before anything moves.
-func (s *stage) split(logged []string) (inserts []*member) {
+func (s *stage) split(logged []string, pages map[*page]struct{}) (inserts []*member) {
 	var deletes []string
 	for _, key := range s.union(logged) {
 		rank, held := s.tree.Rank(key)
@@ -107,6 +108,7 @@ func (s *stage) split(logged []string) (inserts []*member) {
 			inserts = append(inserts, m)
 		}
 	}
+	s.unmoor(pages, deletes)
 	for _, key := range deletes {
 		s.delete(key)
 	}
@@ -148,9 +150,9 @@ func (s *stage) name() {
 
 // show finds the rows of every watched window that may differ, and which of them
 // must be read.
-func (s *stage) show(pages map[pageOf]*page) {
+func (s *stage) show(pages map[*page]struct{}) {
 	var touched []*page
-	for _, p := range pages {
+	for p := range pages {
 		if s.touches(p) {
 			touched = append(touched, p)
 		}
@@ -170,14 +172,18 @@ func (s *stage) touches(p *page) bool {
 	return s.overlaps(p) || len(p.waiting) > 0 && !p.state.Filled()
 }
 
+// overlaps reports whether a window's rows may differ: whether one of the ranks that it had or has may hold something
+// else now.
 func (s *stage) overlaps(p *page) bool {
 	if s.joined || p.state == nil {
 		return true
 	}
-	if s.high < s.low || s.high/p.at.size < p.at.page {
+	if s.high < s.low {
 		return false
 	}
-	return s.low/p.at.size <= p.at.page
+	at := s.at(p)
+	now := first(s.tree, at)
+	return s.high >= min(p.first, now) && s.low < max(p.first, now)+at.size || at != p.at
 }
 
 // known collects the JSON that the touched windows hold of rows that did not change.
@@ -200,11 +206,13 @@ func (s *stage) known(touched []*page) map[string]json.RawMessage {
 }
 
 func (s *stage) showPage(p *page, known map[string]json.RawMessage) *pageStage {
+	ps := &pageStage{page: p, at: s.at(p)}
+	ps.first = first(s.tree, ps.at)
 	if !s.overlaps(p) && (!p.filled || p.state.Filled()) {
-		return &pageStage{page: p, rows: p.state.Rows} // only the total differs
+		ps.rows = p.state.Rows // only the total differs
+		return ps
 	}
-	ps := &pageStage{page: p}
-	for _, key := range pageKeys(s.tree, p.at) {
+	for _, key := range s.tree.Keys(ps.first, ps.at.size) {
 		ps.rows = append(ps.rows, window.Row{Key: key, JSON: s.find(key, known)})
 	}
 	shown := s.shown(p, ps.rows)
@@ -243,34 +251,23 @@ func (s *stage) find(key string, known map[string]json.RawMessage) json.RawMessa
 	return known[key]
 }
 
-// missing returns the keys whose rows must be read.
-func (s *stage) missing() []string {
-	var keys []string
-	seen := map[string]struct{}{}
+// missing adds the keys whose rows must be read, and reports whether there are any.
+func (s *stage) missing(keys map[string]struct{}) bool {
+	some := false
 	for _, ps := range s.pages {
 		for _, i := range ps.need {
-			key := ps.rows[i].Key
-			if _, ok := seen[key]; !ok {
-				seen[key] = struct{}{}
-				keys = append(keys, key)
-			}
+			keys[ps.rows[i].Key] = struct{}{}
+			some = true
 		}
 	}
-	return keys
-}
-
-// take keeps one row that was read for a window.
-func (s *stage) take(r *reader, rows pgx.Rows) error {
-	key, row := r.row(rows)
-	s.found[key] = row
-	return nil
+	return some
 }
 
 // fill gives the windows the rows that were read; it reports whether none is missing.
-func (s *stage) fill() bool {
+func (s *stage) fill(found map[string]json.RawMessage) bool {
 	for _, ps := range s.pages {
 		for _, i := range ps.need {
-			json, ok := s.found[ps.rows[i].Key]
+			json, ok := found[ps.rows[i].Key]
 			if !ok {
 				return false
 			}

@@ -65,8 +65,11 @@ func (m model) member(key string, full bool) *member {
 }
 
 // page returns the rows that a window shall show, of the sorted keys.
-func (m model) page(keys []string, at pageOf) []window.Row {
+func (m model) page(keys []string, at place) []window.Row {
 	from := min(at.page*at.size, len(keys))
+	if at.anchored {
+		from = slices.Index(keys, at.after.key) + 1 // 0 for the start
+	}
 	var rows []window.Row
 	for _, k := range keys[from:min(from+at.size, len(keys))] {
 		rows = append(rows, window.Row{Key: k, JSON: m.json(k)})
@@ -82,11 +85,11 @@ type bench struct {
 	now     model
 	order   []string // of now
 	tree    *ranktree.Tree
-	pages   map[pageOf]*page
+	pages   map[*page]struct{}
 }
 
 func newBench(t *testing.T, random *rand.Rand, encoded bool) *bench {
-	b := &bench{t: t, random: random, encoded: encoded, now: model{}, tree: ranktree.New(), pages: map[pageOf]*page{}}
+	b := &bench{t: t, random: random, encoded: encoded, now: model{}, tree: ranktree.New(), pages: map[*page]struct{}{}}
 	for range random.IntN(200) {
 		b.now[b.key()] = b.fact()
 	}
@@ -106,15 +109,21 @@ func (b *bench) fact() fact  { return fact{uint32(b.random.IntN(40)), b.random.I
 // watch adds a window, with the rows, some of them, or only keys, which somebody may
 // wait for.
 func (b *bench) watch() {
-	at := pageOf{b.random.IntN(9), 1 + b.random.IntN(25)}
+	at := place{page: b.random.IntN(9), size: 1 + b.random.IntN(25)}
+	if b.random.IntN(2) == 0 {
+		at.page, at.anchored = 0, true
+		if i := b.random.IntN(len(b.order) + 1); i < len(b.order) {
+			at.after = anchor{row: true, key: b.order[i]}
+		}
+	}
 	p := &page{at: at, filled: b.random.IntN(2) == 0}
 	b.look(p)
-	b.pages[at] = p
+	b.pages[p] = struct{}{}
 }
 
 // look gives a window a state that is up to date.
 func (b *bench) look(p *page) {
-	p.state, p.waiting = b.state(p.at), nil
+	p.state, p.waiting, p.first = b.state(p.at), nil, first(b.tree, p.at)
 	if p.filled && b.random.IntN(3) > 0 {
 		return
 	}
@@ -128,7 +137,7 @@ func (b *bench) look(p *page) {
 	}
 }
 
-func (b *bench) state(at pageOf) *window.State {
+func (b *bench) state(at place) *window.State {
 	return &window.State{Page: at.page, Size: at.size, Total: len(b.now), Rows: b.now.page(b.order, at)}
 }
 
@@ -170,18 +179,19 @@ func (b *bench) stage(next model, logged []string) *stage {
 			}
 		}
 	}
-	inserts := s.split(logged)
+	inserts := s.split(logged, b.pages)
 	if b.encoded {
 		s.placeEncoded(inserts)
 	} else {
-		require.NoError(b.t, s.placeByPostgres(ordered(next), inserts))
+		require.NoError(b.t, s.placeByPostgres(sorted(next), inserts))
 	}
+	s.moor(inserts)
 	s.show(b.pages)
 	return s
 }
 
-// ordered answers as the database does.
-func ordered(m model) ordering {
+// sorted answers as the database does.
+func sorted(m model) ordering {
 	return func(keys []string) ([]string, error) {
 		return slices.SortedFunc(slices.Values(keys), m.compare), nil
 	}
@@ -216,8 +226,10 @@ func (b *bench) round() {
 	before, order := b.now, b.order
 	b.now, b.order = next, next.order()
 	b.compareTree()
-	b.compareWindows(s, func(at pageOf) []window.Row { return before.page(order, at) }, len(before))
-	for _, p := range b.pages {
+	b.compareAnchors(s, before, order)
+	b.compareWindows(s, func(at place) []window.Row { return before.page(order, at) }, len(before))
+	for p := range b.pages {
+		p.at = s.at(p)
 		b.look(p)
 	}
 }
@@ -240,23 +252,53 @@ func (b *bench) compareTree() {
 	}
 }
 
+// compareAnchors checks what has become of the anchors: one that stands where it stood, among the rows that did not leave
+// their places, is still the anchor; any other gives way to the last of those that were before it.
+func (b *bench) compareAnchors(s *stage, before model, order []string) {
+	stays := func(key string) bool {
+		old, was := before[key]
+		now, is := b.now[key]
+		return was && is && old.rank == now.rank
+	}
+	last := func(order []string, key string) (before anchor) {
+		for _, k := range order[:slices.Index(order, key)] {
+			if k != key && stays(k) {
+				before = anchor{row: true, key: k}
+			}
+		}
+		return before
+	}
+	for p := range b.pages {
+		key := p.at.after.key
+		want := p.at.after
+		if _, is := b.now[key]; want.row && (!is || last(b.order, key) != last(order, key)) {
+			want = last(order, key)
+		}
+		require.Equal(b.t, want, s.at(p).after, "anchor of window %v", p.at)
+	}
+}
+
 // compareWindows checks what the stage shows in each window, and that those which it
 // left out are what they were.
-func (b *bench) compareWindows(s *stage, before func(pageOf) []window.Row, total int) {
+func (b *bench) compareWindows(s *stage, before func(place) []window.Row, total int) {
 	staged := map[*page]*pageStage{}
 	for _, ps := range s.pages {
 		require.Nil(b.t, staged[ps.page], "a window is staged once")
 		staged[ps.page] = ps
 	}
-	for at, p := range b.pages {
+	for p := range b.pages {
+		at := s.at(p)
 		want := b.now.page(b.order, at)
 		ps := staged[p]
 		if ps == nil {
-			require.Equal(b.t, before(at), want, "window %v was left out", at)
+			require.Equal(b.t, before(p.at), want, "window %v was left out", at)
+			require.Equal(b.t, p.at, at, "window %v was left out", at)
 			require.Len(b.t, b.now, total, "window %v was left out", at)
 			require.True(b.t, len(p.waiting) == 0 || p.state.Filled(), "window %v was left out", at)
 			continue
 		}
+		require.Equal(b.t, at, ps.at)
+		require.Equal(b.t, first(b.tree, at), ps.first)
 		require.True(b.t, same(keysOf(want), keysOf(ps.rows)), "window %v: want %v, have %v", at, want, ps.rows)
 		if p.state != nil {
 			for _, c := range window.Diff(p.state.Rows, ps.rows, s.single) {
@@ -320,7 +362,7 @@ func TestSingleRow(t *testing.T) {
 					s.members[k] = c.next.member(k, true)
 				}
 			}
-			inserts := s.split(c.logged)
+			inserts := s.split(c.logged, nil)
 			require.Equal(t, c.want, s.single)
 			require.Equal(t, name == "new value" || name == "none", len(inserts)+len(s.journal) == 0, "nothing moves")
 		})
@@ -350,7 +392,7 @@ func TestPlacementRounds(t *testing.T) {
 		rounds := 0
 		require.NoError(t, s.placeByPostgres(func(keys []string) ([]string, error) {
 			rounds++
-			return ordered(all)(keys)
+			return sorted(all)(keys)
 		}, inserts))
 		require.LessOrEqual(t, rounds, c.most, "%d rows among %d", c.moved, c.rows)
 		require.Equal(t, all.order(), tree.Keys(0, tree.Len()))
@@ -372,7 +414,7 @@ func TestPlacementByLies(t *testing.T) {
 				s.members[key] = next.member(key, true)
 			}
 		}
-		err := s.placeByPostgres(lying(random), s.split(logged))
+		err := s.placeByPostgres(lying(random), s.split(logged, b.pages))
 		if err != nil {
 			require.ErrorIs(t, err, errDiverged)
 			refused++
@@ -425,7 +467,7 @@ func TestPagesFarAway(t *testing.T) {
 	for i := range 10 {
 		tree.Append(fmt.Sprint(i), nil)
 	}
-	for at, want := range map[pageOf][]string{
+	for number, want := range map[[2]int][]string{
 		{0, 4}:                 {"0", "1", "2", "3"},
 		{2, 4}:                 {"8", "9"},
 		{2, 5}:                 nil,
@@ -434,10 +476,11 @@ func TestPagesFarAway(t *testing.T) {
 		{1<<53 - 1, 1<<53 - 1}: nil,
 		{0, 1<<53 - 1}:         {"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"},
 	} {
-		require.Equal(t, want, pageKeys(tree, at), "%v", at)
+		at := place{page: number[0], size: number[1]}
+		require.Equal(t, want, tree.Keys(first(tree, at), at.size), "%v", at)
 		s := newStage(&plan{}, tree)
 		s.touch(9)
-		p := &page{at: at, state: &window.State{Total: tree.Len()}}
+		p := &page{at: at, first: first(tree, at), state: &window.State{Total: tree.Len()}}
 		require.Equal(t, slices.Contains(want, "9"), s.overlaps(p), "%v", at)
 	}
 }

@@ -12,43 +12,49 @@ type source struct{ list *list }
 // Name implements [window.Source].
 func (s source) Name() string { return s.list.def.Name }
 
-// Sizes implements [window.Source].
-func (s source) Sizes() (page, maximum int) {
-	return s.list.def.PageSize, s.list.def.MaxPageSize
-}
-
 // Subscribe implements [window.Source].
-func (s source) Subscribe(sink window.Sink) window.Subscription {
-	sub := &subscription{list: s.list, sink: sink}
-	s.list.engine.feed.Do(sub.open)
+func (s source) Subscribe(sink window.Sink, o window.Options) window.Subscription {
+	sub := &subscription{list: s.list, sink: sink, options: o}
+	s.list.engine.feed.Do(sub.begin)
 	return sub
 }
 
 // subscription is one subscriber's place in a list. Its methods only hand work to the
 // feed goroutine, one piece at a time however often they are called.
 type subscription struct {
-	list *list
-	sink window.Sink
+	list    *list
+	sink    window.Sink
+	options window.Options
 
 	asked requests
 
 	// Owned by the feed goroutine.
-	at     *page  // where it is
-	next   *page  // where it waits to be
-	want   pageOf // the page of the last unanswered get
-	gets   int    // unanswered gets
-	closed bool
+	at      *page       // where it is
+	origin  anchor      // the anchor that the get for it named
+	next    *page       // where it waits to be
+	grows   bool        // next is the window where it is, only longer
+	named   *anchor     // the anchor of want, once it is known
+	asking  bool        // the database is asked, or was, how it spells the anchor
+	giveUp  func()      // stops asking; nil if nothing was asked
+	want    window.Want // of the last unanswered get
+	gets    int         // unanswered gets
+	holds   *view       // the account is charged for it: the view of at
+	claims  *view       // the same, while a get is being answered
+	closed  bool
+	given   *window.State // the last state that the sink was given
+	seen    uint64        // its sequence
+	pending int           // counts what is asked of the database for want, so that late answers are known
 }
 
 // requests are the gets that the feed goroutine has not taken. mu guards them.
 type requests struct {
 	mu   sync.Mutex
 	gets int
-	want pageOf // of the last; a var has none
+	want window.Want // of the last
 }
 
 // add reports whether it is the first since the last take.
-func (r *requests) add(want pageOf) bool {
+func (r *requests) add(want window.Want) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gets++
@@ -56,26 +62,32 @@ func (r *requests) add(want pageOf) bool {
 	return r.gets == 1
 }
 
-func (r *requests) take() (want pageOf, gets int) {
+func (r *requests) take() (want window.Want, gets int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	gets, r.gets = r.gets, 0
 	return r.want, gets
 }
 
-// open puts the subscriber at page 0 with the maximum page size, where it gets
+// begin puts the subscriber at page 0 with the maximum page size, where it gets
 // what changes but no rows until it asks.
-func (s *subscription) open() {
-	if s.closed {
+func (s *subscription) begin() {
+	if s.closed || s.options.Quiet {
 		return
 	}
-	s.at = s.list.page(pageOf{page: 0, size: s.list.def.MaxPageSize})
+	s.at = s.list.standard.page(place{page: 0, size: s.list.def.MaxPageSize})
 	s.at.subs[s] = struct{}{}
 }
 
+// Check implements [window.Checker].
+func (s *subscription) Check(want window.Want) error {
+	_, err := s.list.rules.Load().Resolve(want.Choice)
+	return err
+}
+
 // Get implements [window.Subscription].
-func (s *subscription) Get(page, size int) {
-	if s.asked.add(pageOf{page, size}) {
+func (s *subscription) Get(want window.Want) {
+	if s.asked.add(want) {
 		s.list.engine.feed.Do(s.serve)
 	}
 }
@@ -87,26 +99,49 @@ func (s *subscription) serve() {
 		return
 	}
 	s.leaveQueue()
+	s.named, s.asking = nil, false
+	s.pending++
 	s.want, s.gets = want, s.gets+gets
+	s.seen = max(s.seen, s.list.sequenceOf(want.Rev))
 	s.list.serve(s)
 }
 
 // Close implements [window.Subscription].
-func (s *subscription) Close() {
+func (s *subscription) Close() { s.list.engine.feed.Do(s.end) }
+
+// Leave implements [window.Subscription].
+func (s *subscription) Leave() {
 	s.list.engine.feed.Do(func() {
-		s.closed = true
-		s.leaveQueue()
-		s.leave()
+		if s.at != nil && s.at.keeps {
+			s.at.left = s.list.engine.now()
+		}
+		s.end()
 	})
 }
 
-// leaveQueue gives up the page that it waits for.
+func (s *subscription) end() {
+	s.closed = true
+	s.leaveQueue()
+	s.leave()
+	s.release()
+}
+
+// leaveQueue gives up the window that it waits for.
 func (s *subscription) leaveQueue() {
-	delete(s.list.homeless, s)
+	if s.claims != nil {
+		s.claims.unqueue(s)
+	}
+	s.list.standard.unqueue(s)
+	s.grows = false
+	if s.giveUp != nil {
+		s.giveUp()
+		s.giveUp = nil
+	}
 	if s.next != nil {
+		v := s.next.view
 		delete(s.next.waiting, s)
-		s.list.waiting--
-		s.list.release(s.next)
+		v.waiting--
+		v.release(s.next)
 		s.next = nil
 	}
 }
@@ -114,22 +149,73 @@ func (s *subscription) leaveQueue() {
 func (s *subscription) leave() {
 	if s.at != nil {
 		delete(s.at.subs, s)
-		s.list.release(s.at)
+		s.at.view.release(s.at)
 		s.at = nil
 	}
 }
 
-// arrive moves the subscription to a page whose state is filled, and answers.
+// arrive moves the subscription to a window whose state is filled, and answers.
 func (s *subscription) arrive(p *page) {
+	if err := s.settle(p.view); err != nil {
+		s.fail(err)
+		return
+	}
+	from, grows := s.given, s.grows
+	gets := s.enter(p)
+	if grows {
+		s.sink.Resume(window.NewStep(from, s.given, ""), gets)
+	} else {
+		s.sink.Answer(s.given, gets)
+	}
+	s.tell()
+}
+
+// tell says that the window stands still, if those who were there before know.
+func (s *subscription) tell() {
+	if s.at.told {
+		s.sink.Still(s.at.view.unreadable())
+	}
+}
+
+// resume answers by a step if the window and the state that the subscriber holds are known.
+func (s *subscription) resume(v *view, at place) bool {
+	from, p := v.known(at, s.want.Rev)
+	if p == nil || !p.state.Filled() {
+		return false
+	}
+	if s.at == p && s.given != nil {
+		from = s.given // it has been told what came since it asked
+	}
+	if err := s.settle(v); err != nil {
+		s.fail(err)
+		return true
+	}
+	gets := s.enter(p)
+	s.sink.Resume(window.NewStep(from, s.given, ""), gets)
+	s.tell()
+	return true
+}
+
+// enter takes the subscription to a window, and returns how many gets that answers.
+func (s *subscription) enter(p *page) (gets int) {
+	seen := s.seen
 	p.subs[s] = struct{}{}
+	p.keeps = p.keeps || s.options.Quiet
+	s.given, s.seen = p.state, p.since
+	if s.options.Quiet {
+		s.given, s.seen = p.stateFor(seen)
+	}
 	if s.at != p {
 		s.leave()
 	}
-	s.at = p
-	gets := s.gets
-	s.gets = 0
+	origin := p.at.after
+	if s.named != nil {
+		origin = *s.named
+	}
+	s.at, s.origin = p, origin
+	gets, s.gets = s.gets, 0
 	s.leaveQueue()
-	s.sink.Answer(p.state, gets)
+	return gets
 }
 
 // fail answers the outstanding gets by an error; the subscriber stays where it is.
@@ -137,7 +223,45 @@ func (s *subscription) fail(err error) {
 	gets := s.gets
 	s.gets = 0
 	s.leaveQueue()
+	s.list.engine.release(s.options.Account, &s.claims)
 	if gets > 0 {
 		s.sink.Fail(err, gets)
 	}
+}
+
+// hold charges the account for the view of a get that is to be answered.
+func (s *subscription) hold(v *view) error {
+	if s.claims == v {
+		return nil
+	}
+	s.list.engine.release(s.options.Account, &s.claims)
+	if v.standard() {
+		return nil
+	}
+	if err := s.options.Account.Hold(v, v.len()); err != nil {
+		return err
+	}
+	s.claims = v
+	return nil
+}
+
+// settle charges the account for the view where the subscription is going to be, with the rows that it has now.
+func (s *subscription) settle(v *view) error {
+	var held *view
+	if !v.standard() {
+		if err := s.options.Account.Hold(v, v.len()); err != nil {
+			return err
+		}
+		held = v
+	}
+	s.release()
+	s.holds = held
+	return nil
+}
+
+// release takes back all that the account is charged with.
+func (s *subscription) release() {
+	e := s.list.engine
+	e.release(s.options.Account, &s.holds)
+	e.release(s.options.Account, &s.claims)
 }

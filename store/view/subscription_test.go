@@ -14,6 +14,7 @@ import (
 
 	"github.com/socksync/socksync/binding"
 	"github.com/socksync/socksync/internal/pgtest"
+	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/protocol"
 	"github.com/socksync/socksync/store/view"
 )
@@ -118,8 +119,8 @@ func TestPagesComeAndGo(t *testing.T) {
 	a.sub.Close()
 	b.get(0, 4)
 	b.sub.Close() // perhaps while it waits
-	b.sub.Get(1, 4)
-	never := sources[0].Subscribe(newSink(t))
+	b.sub.Get(window.Want{Page: 1, Size: 4})
+	never := sources[0].Subscribe(newSink(t), window.Options{})
 	never.Close()
 	require.Equal(t, view.Held{}, l.engine.Held("numbers"))
 	c := trace(t, sources[0])
@@ -138,9 +139,9 @@ func TestCloseWhileWaiting(t *testing.T) {
 	release := l.lock("numbers") // the load has to wait for it
 	l.begin()
 	for page := range 5 {
-		s := source.Subscribe(newSink(t))
-		s.Get(page, 5)
-		s.Get(page+1, 5)
+		s := source.Subscribe(newSink(t), window.Options{})
+		s.Get(window.Want{Page: page, Size: 5})
+		s.Get(window.Want{Page: page + 1, Size: 5})
 		s.Close()
 	}
 	require.Equal(t, view.Held{}, l.engine.Held("numbers"))

@@ -43,7 +43,7 @@ type tracer struct {
 // trace subscribes a tracer, which holds nothing before its first get.
 func trace(t testing.TB, source window.Source) *tracer {
 	s := &tracer{t: t, wake: make(chan struct{})}
-	s.sub = source.Subscribe(s)
+	s.sub = source.Subscribe(s, window.Options{})
 	t.Cleanup(s.sub.Close)
 	return s
 }
@@ -53,7 +53,7 @@ func (s *tracer) get(page, size int) {
 	s.asked++
 	s.failed = false
 	s.mu.Unlock()
-	s.sub.Get(page, size)
+	s.sub.Get(window.Want{Page: page, Size: size})
 }
 
 func (s *tracer) called(do func()) {
@@ -108,6 +108,12 @@ func (s *tracer) Answer(state *window.State, gets int) {
 		s.remember(state)
 	})
 }
+
+// Resume implements window.Sink.
+func (s *tracer) Resume(step *window.Step, gets int) { s.Answer(step.To, gets) }
+
+// Still implements window.Sink.
+func (*tracer) Still(error) {}
 
 // Fail implements window.Sink.
 func (s *tracer) Fail(err error, gets int) {

@@ -59,9 +59,9 @@ func TestLockedTable(t *testing.T) {
 	a.until(numbered(0, 5, 1, 1))
 	z.until(numbered(0, 5, 1, 2))
 	other := newSink(t)
-	sub := sources[1].Subscribe(other)
+	sub := sources[1].Subscribe(other, window.Options{})
 	t.Cleanup(sub.Close)
-	sub.Get(1, 5) // a page that is not known
+	sub.Get(window.Want{Page: 1, Size: 5}) // a page that is not known
 	requireRefused(t, other.failure())
 	n.get(0, 5) // one that is
 	n.until(numbered(0, 5, 10, 0, 1, 2, 3, 4))
@@ -69,7 +69,7 @@ func TestLockedTable(t *testing.T) {
 	a.until(numbered(0, 5, 2, 0, 1))
 	require.NoError(t, locker.Rollback(ctx))
 	n.until(numbered(0, 5, 9, 1, 2, 3, 4, 5))
-	sub.Get(1, 5)
+	sub.Get(window.Want{Page: 1, Size: 5})
 	other.rows([]string{`{"id":6,"v":0}`, `{"id":7,"v":0}`, `{"id":8,"v":0}`, `{"id":9,"v":0}`}, "the page after the lock")
 	l.audit(a, n, z)
 }

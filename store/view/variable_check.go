@@ -1,10 +1,13 @@
 package view
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"slices"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgtype"
 
@@ -12,6 +15,32 @@ import (
 )
 
 type fieldDescription = pgconn.FieldDescription
+
+// check has Postgres parse the query, and holds its columns against the Go type.
+func (v *variable) check(ctx context.Context, tx pgx.Tx) error {
+	if v.mistake != nil {
+		return fmt.Errorf("%s: %w", v.def, v.mistake)
+	}
+	prepared, err := tx.Conn().Prepare(ctx, "", v.statement.sql)
+	if err != nil {
+		return fmt.Errorf("%s: %w", v.def, err)
+	}
+	switch n := len(prepared.ParamOIDs); {
+	case n > 0 && v.single():
+		return fmt.Errorf("%s: the query has parameters, which nobody gives", v.def)
+	case n != len(v.statement.names):
+		return fmt.Errorf("%s: the query has %d parameters, declared are %q", v.def, n, v.def.Params)
+	}
+	m := tx.Conn().TypeMap()
+	if len(v.def.Columns) == 0 {
+		return v.checkValue(m, prepared.Fields)
+	}
+	var errs []error
+	for _, c := range v.def.Columns {
+		errs = append(errs, v.checkColumn(m, prepared.Fields, c))
+	}
+	return errors.Join(errs...)
+}
 
 // checkValue checks a query whose value is that of its one column.
 func (v *variable) checkValue(m *pgtype.Map, fields []fieldDescription) error {

@@ -3,6 +3,7 @@ package view_test
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"github.com/socksync/socksync/internal/pgtest"
 	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/listen"
+	"github.com/socksync/socksync/protocol"
 	"github.com/socksync/socksync/store/view"
 )
 
@@ -28,9 +30,10 @@ type valueSink struct {
 	mu    sync.Mutex
 	wake  chan struct{}
 	said  []string // values in order; errors as "!"
+	told  []string // every call of the source, with how many gets it answers
 	sets  []string // those that were not answers
 	asked int
-	err   error
+	err   error // the last one
 }
 
 func followValue(t testing.TB, source window.ValueSource) *valueSink {
@@ -40,15 +43,16 @@ func followValue(t testing.TB, source window.ValueSource) *valueSink {
 	return s
 }
 
-func (s *valueSink) get() {
+func (s *valueSink) get(filter ...window.Condition) {
 	s.mu.Lock()
 	s.asked++
 	s.mu.Unlock()
-	s.sub.Get()
+	s.sub.Get(filter)
 }
 
-func (s *valueSink) say(text string) {
+func (s *valueSink) say(text string, gets int, what string) {
 	s.said = append(s.said, text)
+	s.told = append(s.told, fmt.Sprintf("%d %s", gets, what))
 	close(s.wake)
 	s.wake = make(chan struct{})
 }
@@ -58,7 +62,7 @@ func (s *valueSink) Set(v *window.Value) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.sets = append(s.sets, string(v.JSON))
-	s.say(string(v.JSON))
+	s.say(string(v.JSON), 0, string(v.JSON))
 }
 
 // Answer implements window.ValueSink.
@@ -66,7 +70,7 @@ func (s *valueSink) Answer(v *window.Value, gets int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.asked -= gets
-	s.say(string(v.JSON))
+	s.say(string(v.JSON), gets, string(v.JSON))
 }
 
 // Fail implements window.ValueSink.
@@ -75,7 +79,11 @@ func (s *valueSink) Fail(err error, gets int) {
 	defer s.mu.Unlock()
 	s.asked -= gets
 	s.err = err
-	s.say("!")
+	var refusal *protocol.Error
+	if !errors.As(err, &refusal) {
+		refusal = &protocol.Error{Message: "not fit for the peer: " + err.Error()}
+	}
+	s.say("!", gets, refusal.Message)
 }
 
 // until waits until the last that was said is as wanted; "!" is an error.

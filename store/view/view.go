@@ -3,176 +3,170 @@ package view
 import (
 	"errors"
 	"log/slog"
+	"strconv"
+	"time"
 
-	"github.com/socksync/socksync/binding"
+	"github.com/socksync/socksync/internal/choice"
 	"github.com/socksync/socksync/internal/ranktree"
 	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/listen"
 )
 
-// list is one live list: a view of a table and its watched windows. Everything
-// below the line is owned by the feed goroutine; subscriptions reach it through
-// [listen.Feed.Do].
-type list struct {
+// view is one choice of a list: its rows in their order, and its watched windows. It is owned by the feed goroutine.
+type view struct {
+	list   *list
 	engine *Engine
-	def    *binding.ListDef
-	table  string // as the feed names it
 	log    *slog.Logger
+	choice *choice.Choice // what was asked for; plan has it settled
+	asked  window.Choice  // as it came, to be held against the table again when that has changed
 
-	// ------------------------------------------------
 	plan     *plan
 	tree     *ranktree.Tree // nil until the first load has joined
-	err      error          // why the list cannot be read now
+	err      error          // why the view cannot be read now
 	load     *loaded        // the load that is under way; changes wait for it
 	encode   bool           // false once Go's order was seen to differ from Postgres's
-	pages    map[pageOf]*page
+	frozen   uint64         // sequence at which the view stands while it is loaded again; 0 otherwise
+	pages    map[*page]struct{}
+	places   map[place]*page            // the page for a place, for those who ask for one
 	waiting  int                        // gets that wait for rows of a page
 	homeless map[*subscription]struct{} // gets that wait for the first load
 	stage    *stage                     // between Drain and Commit or Abort
+	kept     map[keptAt]*keptState      // earlier states of pages
+	past     *past                      // of the engine's run
+	stands   bool                       // some subscribers know that their windows stand still
+	idle     time.Time                  // since when nobody is here
 }
 
-// pageOf names a window of a list.
-type pageOf struct{ page, size int }
-
-// page is one watched window.
-type page struct {
-	at    pageOf
-	state *window.State // nil until the list is loaded
-	// filled says that a subscriber has asked for the rows: from then on the JSON
-	// of every row is kept. Before that the window holds keys.
-	filled  bool
-	subs    map[*subscription]struct{}
-	waiting map[*subscription]struct{} // they move here once the state is filled
-}
-
-func newList(e *Engine, def *binding.ListDef) *list {
-	return &list{engine: e, def: def, table: feedName(def.Table), log: e.log.With("list", def.Name)}
-}
-
-// reset forgets all that an earlier run of the feed has left.
-func (l *list) reset() {
-	l.plan, l.tree, l.err, l.load, l.stage = nil, nil, nil, nil, nil
-	l.encode, l.waiting = true, 0
-	l.pages, l.homeless = map[pageOf]*page{}, map[*subscription]struct{}{}
-}
-
-// page returns the window, which it makes from the tree if nobody watches it yet.
-func (l *list) page(at pageOf) *page {
-	p, ok := l.pages[at]
-	if !ok {
-		p = &page{at: at, subs: map[*subscription]struct{}{}, waiting: map[*subscription]struct{}{}}
-		if l.tree != nil {
-			p.state = l.keysOnly(at)
-		}
-		l.pages[at] = p
+func newView(l *list, c *choice.Choice, asked window.Choice) *view {
+	v := &view{
+		list: l, engine: l.engine, log: l.log, choice: c, asked: asked, encode: true,
+		pages: map[*page]struct{}{}, places: map[place]*page{}, homeless: map[*subscription]struct{}{},
+		kept: map[keptAt]*keptState{}, past: l.engine.past, idle: time.Now(),
 	}
-	return p
-}
-
-// keysOnly is the present state of a window without any JSON.
-func (l *list) keysOnly(at pageOf) *window.State {
-	keys := pageKeys(l.tree, at)
-	rows := make([]window.Row, len(keys))
-	for i, k := range keys {
-		rows[i].Key = k
+	if !c.IsDefault() {
+		v.log = l.log.With("choice", c.Key())
 	}
-	return l.state(at, l.tree.Len(), rows)
+	return v
 }
 
-func (l *list) state(at pageOf, total int, rows []window.Row) *window.State {
-	return &window.State{Name: l.def.Name, Page: at.page, Size: at.size, Total: total, Rows: rows}
-}
+// standard reports whether the view shows the list as it is defined.
+func (v *view) standard() bool { return v.list.standard == v }
 
-// pageKeys returns the keys on a page; page numbers may be absurd.
-func pageKeys(t *ranktree.Tree, at pageOf) []string {
-	if at.page > t.Len()/at.size {
-		return nil
+// sequence is that of the drain whose snapshot the view's rows are from.
+func (v *view) sequence() uint64 {
+	if v.frozen != 0 {
+		return v.frozen
 	}
-	return t.Keys(at.page*at.size, at.size)
+	return v.list.sequence
 }
 
-// release forgets a window that nobody watches.
-func (l *list) release(p *page) {
-	if len(p.subs) == 0 && len(p.waiting) == 0 && l.pages[p.at] == p {
-		delete(l.pages, p.at)
+// rev names the state in which the view's rows are now.
+func (v *view) rev() string { return v.engine.epoch + "." + strconv.FormatUint(v.sequence(), 10) }
+
+// freeze notes that the view stands still at a sequence while the others go on.
+func (v *view) freeze(sequence uint64) {
+	if v.tree != nil && v.frozen == 0 {
+		v.frozen = sequence
 	}
 }
 
 // serve answers a subscription's get as soon as it can: at once from a filled
 // window, otherwise after the next drain or load.
-func (l *list) serve(s *subscription) {
+func (v *view) serve(s *subscription) {
 	switch {
-	case l.err != nil:
-		s.fail(l.unreadable())
-	case l.tree == nil && l.engine.away():
-		s.fail(l.unreadable())
-	case l.tree == nil:
-		l.homeless[s] = struct{}{}
+	case v.err != nil, v.isBefore(s) && v.engine.away():
+		s.fail(v.unreadable())
+	case v.isBefore(s):
+		v.homeless[s] = struct{}{}
 	default:
-		p := l.page(s.want)
-		p.filled = true
-		if p.state.Filled() {
-			s.arrive(p)
-			return
-		}
-		if l.engine.away() {
-			s.fail(l.unreadable())
-			l.release(p)
-			return
-		}
-		p.waiting[s] = struct{}{}
-		s.next = p
-		l.waiting++
-		l.engine.feed.Kick()
+		v.open(s)
 	}
+}
+
+// isBefore reports whether the view has still to be brought up to what a subscriber has seen.
+func (v *view) isBefore(s *subscription) bool { return v.tree == nil || s.seen > v.sequence() }
+
+// open takes a subscription to the window that it wants.
+func (v *view) open(s *subscription) {
+	at, err := v.place(s)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	if s.resume(v, at) {
+		return
+	}
+	at, found := v.locate(s, at)
+	if !found {
+		return // it has been answered, or will be
+	}
+	p := v.page(at)
+	p.filled = true
+	if p.state.Filled() {
+		s.arrive(p)
+		return
+	}
+	if v.engine.away() {
+		s.fail(v.unreadable())
+		v.release(p)
+		return
+	}
+	p.waiting[s] = struct{}{}
+	s.next = p
+	v.waiting++
+	v.engine.feed.Kick()
 }
 
 // unreadable is what a subscriber is told while the list cannot be read.
-func (l *list) unreadable() error {
+func (v *view) unreadable() error {
 	return window.Refusal("the list cannot be read now")
 }
 
-// fail marks the list as one that cannot be read; gets that wait are answered by
+// fail marks the view as one that cannot be read; gets that wait are answered by
 // an error, windows stand still.
-func (l *list) fail(err error) {
-	if l.err == nil {
-		l.log.Error("list cannot be read; it is tried again", "error", err)
+func (v *view) fail(err error) {
+	if v.err == nil {
+		v.log.Error("list cannot be read; it is tried again", "error", err)
 	}
-	l.err = err
-	l.failWaiting()
+	v.err = err
+	v.failWaiting()
+	v.still()
 }
 
-func (l *list) failWaiting() {
-	for s := range l.homeless {
-		delete(l.homeless, s)
-		s.fail(l.unreadable())
+func (v *view) failWaiting() { v.refuse(v.unreadable()) }
+
+// refuse answers the gets that wait by an error.
+func (v *view) refuse(err error) {
+	for s := range v.homeless {
+		delete(v.homeless, s)
+		s.fail(err)
 	}
-	if l.waiting == 0 {
+	if v.waiting == 0 {
 		return
 	}
-	for _, p := range l.pages {
+	for p := range v.pages {
 		for s := range p.waiting {
-			s.fail(l.unreadable())
+			s.fail(err)
 		}
 	}
 }
 
-// failOn marks the list if the error is of the list itself. A lock that is held only
+// failOn marks the view if the error is of the view itself. A lock that is held only
 // keeps the table's keys for later, a lost connection keeps everything.
-func (l *list) failOn(err error) error {
+func (v *view) failOn(err error) error {
 	if err == nil {
 		return nil
 	}
 	if listen.IsLockTimeout(err) {
-		return &listen.TableError{Table: l.table, Err: err}
+		return &listen.TableError{Table: v.list.table, Err: err}
 	}
 	if isOfList(err) {
-		l.encode = l.encode && !errors.Is(err, errTextFormat)
-		l.fail(err)
-		if l.stage != nil {
-			l.stage.undo()
+		v.encode = v.encode && !errors.Is(err, errTextFormat)
+		v.fail(err)
+		if v.stage != nil {
+			v.stage.undo()
 		}
-		l.restart()
+		v.restart()
 	}
 	return err
 }

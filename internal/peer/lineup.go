@@ -1,0 +1,168 @@
+package peer
+
+import (
+	"github.com/socksync/socksync/internal/window"
+	"github.com/socksync/socksync/protocol"
+)
+
+// mostUnanswered is how many requests of one window may wait for their answers before the connection is not read any
+// further.
+const mostUnanswered = 64
+
+// ask is a request of version 2 that waits for its turn.
+type ask struct {
+	id   string
+	want window.Want // of a get
+	// run does what is no get, or a bad one. It is called with Peer.mu held. It is nil for a get, which the source
+	// answers.
+	run func()
+}
+
+// lineup are the requests of one subscription that have not been answered, in order. The first is a get. It is guarded by
+// Peer.mu.
+type lineup []ask
+
+// answered takes the gets that the source has answered together, and everything between them and behind them. Each get is
+// given to the function, with how many of them come after it.
+func (q *lineup) answered(gets int, get func(a ask, left int)) {
+	for len(*q) > 0 && (gets > 0 || (*q)[0].run != nil) {
+		a := (*q)[0]
+		*q = (*q)[1:]
+		if a.run != nil {
+			a.run()
+			continue
+		}
+		gets--
+		get(a, gets)
+	}
+	if len(*q) == 0 {
+		*q = nil
+	}
+}
+
+// last returns the last of so many gets.
+func (q lineup) last(gets int) ask {
+	var last ask
+	for _, a := range q {
+		if a.run == nil && gets > 0 {
+			last = a
+			gets--
+		}
+	}
+	return last
+}
+
+// routed is the part of a subscription of version 2 that lists and vars share: the requests in their order, and messages
+// that say where they belong.
+type routed struct {
+	script
+	kind protocol.ItemType
+	name string
+	view string
+
+	asks lineup // guarded by Peer.mu
+}
+
+// enqueue puts a get in line before it is handed to the source. It waits while there are too many.
+func (s *routed) enqueue(a ask) {
+	p := s.peer
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	s.awaitTurn()
+	s.asks = append(s.asks, a)
+}
+
+// awaitTurn needs Peer.mu, and lets go of it while it waits.
+func (s *routed) awaitTurn() {
+	for len(s.asks) >= mostUnanswered && !s.peer.out.closing {
+		s.peer.out.room.Wait()
+	}
+}
+
+// inTurn does something when all gets before it have been answered. It may wait, as enqueue does.
+func (s *routed) inTurn(do func()) {
+	s.change(func() {
+		s.awaitTurn()
+		if len(s.asks) > 0 {
+			s.asks = append(s.asks, ask{run: do})
+			return
+		}
+		do()
+	})
+}
+
+// answer settles gets: see [lineup.answered].
+func (s *routed) answer(gets int, get func(a ask, left int)) {
+	s.asks.answered(gets, get)
+	s.peer.out.room.Broadcast()
+}
+
+// answerLast settles gets of which only the last counts. Those before it have been superseded.
+func (s *routed) answerLast(gets int, last func(a ask)) {
+	s.answer(gets, func(a ask, left int) {
+		if left > 0 {
+			s.fail(errSuperseded, a.id)
+			return
+		}
+		last(a)
+	})
+}
+
+func (s *routed) route(id string) protocol.Route { return protocol.Route{View: s.view, ID: id} }
+
+// failure is the message of an error.
+func (s *routed) failure(e *protocol.Error, id string) []byte {
+	return protocol.AppendErrorV2(nil, e, s.kind, s.name, s.route(id))
+}
+
+// fail says an error. It needs Peer.mu.
+func (s *routed) fail(e *protocol.Error, id string) { s.reply(s.failure(e, id)) }
+
+// refuse answers a request that is bad in its turn.
+func (s *routed) refuse(err error, id string) {
+	s.inTurn(func() { s.fail(answerable(err), id) })
+}
+
+var errSuperseded = &protocol.Error{Code: protocol.Other, Message: "superseded"}
+
+// finish ends the feed. Who waits for an answer has it, or is told that there will be none: what was to be said is said if
+// somebody waits for some of it.
+func (s *routed) finish() {
+	p := s.peer
+	p.mu.Lock()
+	s.answer(len(s.asks), func(a ask, _ int) {
+		if a.id != "" {
+			s.fail(errSuperseded, a.id)
+		}
+	})
+	lines := s.take()
+	s.ended = true
+	p.mu.Unlock()
+	messages := lastWords(lines)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range messages {
+		p.out.reply(m)
+	}
+}
+
+// lastWords returns the messages of the lines that are to be said although the subscription has ended.
+func lastWords(lines []line) [][]byte {
+	var all, replies [][]byte
+	awaited := false
+	for _, l := range lines {
+		if r, ok := l.(replyLine); ok {
+			replies = append(replies, r)
+		}
+		if a, ok := l.(interface{ awaited() bool }); ok && a.awaited() {
+			awaited = true
+		}
+	}
+	if !awaited {
+		return replies
+	}
+	for _, l := range lines {
+		all = l.encode(all)
+	}
+	return all
+}

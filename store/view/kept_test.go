@@ -1,0 +1,49 @@
+package view_test
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/socksync/socksync/internal/window"
+	"github.com/socksync/socksync/store/view"
+)
+
+// TestKeptStates comes back for more states than are kept.
+func TestKeptStates(t *testing.T) {
+	t.Parallel()
+	const perWindow, rows = 64, 4 // of a state, which counts for one more
+	for name, c := range map[string]struct {
+		config view.Config
+		kept   int
+	}{
+		"of one window":  {view.Config{}, perWindow},
+		"of all windows": {view.Config{KeptRows: 10*(rows+1) + rows}, 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, source, pool := startFlights(t, &c.config)
+			want := window.Want{Size: rows, Choice: filter("from", "eq", "BOS")}
+			writer := choose(t, source, nil)
+			_, held := writer.get(want)
+			revs := []string{held.Rev}
+			for i := range perWindow + 5 {
+				exec(t, pool, fmt.Sprintf(`UPDATE flights SET note = 'now %d' WHERE id = 1`, i))
+				held = writer.until("the change", func() bool { return writer.held.Rev != revs[len(revs)-1] })
+				revs = append(revs, held.Rev)
+			}
+			for i, rev := range revs {
+				back := want
+				back.Rev = rev
+				how, now := choose(t, source, nil).get(back)
+				expect := "all"
+				if i >= len(revs)-1-c.kept {
+					expect = "step"
+				}
+				require.Equal(t, expect, how, "state %d of %d", i+1, len(revs))
+				require.Equal(t, held.Rev, now.Rev)
+			}
+		})
+	}
+}

@@ -1,0 +1,162 @@
+package view
+
+import (
+	"encoding/json"
+	"time"
+
+	"github.com/socksync/socksync/internal/ranktree"
+	"github.com/socksync/socksync/internal/window"
+)
+
+// place names a window of a view: a page, or the rows after an anchor.
+type place struct {
+	page, size int
+	anchored   bool
+	after      anchor // only if anchored
+}
+
+// anchor is the row that a window comes after, or the start of the list.
+type anchor struct {
+	row bool   // false: the start
+	key string // of the row
+}
+
+// page is one watched window.
+type page struct {
+	view  *view
+	at    place
+	first int           // rank of its first row
+	state *window.State // nil until the view is loaded
+	since uint64        // sequence of the state
+	// filled says that a subscriber has asked for the rows: from then on the JSON
+	// of every row is kept. Before that the window holds keys.
+	filled  bool
+	subs    map[*subscription]struct{}
+	waiting map[*subscription]struct{} // they move here once the state is filled
+	keeps   bool                       // its states are kept for those who come back
+	left    time.Time                  // when the last subscriber left that may come back; zero if none did
+	told    bool                       // the subscribers know that it stands still
+	history []*keptState               // its earlier states, oldest first
+}
+
+// page returns the window, which it makes from the tree if nobody watches it yet.
+func (v *view) page(at place) *page {
+	p, ok := v.places[at]
+	if !ok {
+		p = &page{view: v, at: at, subs: map[*subscription]struct{}{}, waiting: map[*subscription]struct{}{}}
+		if v.tree != nil {
+			p.first = first(v.tree, at)
+			p.state, p.since = v.keysOnly(p), v.sequence()
+		}
+		v.places[at] = p
+		v.pages[p] = struct{}{}
+	}
+	return p
+}
+
+// keysOnly is the present state of a window without any JSON.
+func (v *view) keysOnly(p *page) *window.State {
+	keys := v.tree.Keys(p.first, p.at.size)
+	rows := make([]window.Row, len(keys))
+	for i, k := range keys {
+		rows[i].Key = k
+	}
+	return v.state(p.at, v.tree.Len(), rows)
+}
+
+func (v *view) state(at place, total int, rows []window.Row) *window.State {
+	s := &window.State{
+		Name: v.list.def.Name, Page: at.page, Size: at.size, Total: total, Rows: rows,
+		Rev: v.rev(), Anchored: at.anchored,
+	}
+	if v.plan != nil {
+		s.Key = v.plan.keyJSON
+		s.After = v.plan.keyValues(at.after)
+	}
+	return s
+}
+
+// first returns the rank of the first row of a place; page numbers may be absurd. The anchor is a row of the tree.
+func first(t *ranktree.Tree, at place) int {
+	switch {
+	case at.anchored && at.after.row:
+		rank, _ := t.Rank(at.after.key)
+		return rank + 1
+	case at.anchored:
+		return 0
+	case at.page > t.Len()/at.size:
+		return t.Len()
+	}
+	return at.page * at.size
+}
+
+// keyValues is the anchor as JSON, nil for the start.
+func (r *relation) keyValues(a anchor) []json.RawMessage {
+	if !a.row {
+		return nil
+	}
+	parts := splitKey(a.key, len(r.def.Key))
+	values := make([]json.RawMessage, len(parts))
+	for i, text := range parts {
+		values[i] = keyValue(r.keyOIDs[i], text)
+	}
+	return values
+}
+
+// stateFor returns the state of the window, and its sequence, for a subscriber that has seen a sequence. It is not to be
+// told an older revision than that: then it gets the state, which is what it was, under the present one.
+func (p *page) stateFor(seen uint64) (*window.State, uint64) {
+	if seen <= p.since {
+		return p.state, p.since
+	}
+	state := p.view.state(p.at, p.state.Total, p.state.Rows)
+	p.view.past.remember(p, p.at, state)
+	return state, p.view.sequence()
+}
+
+// move gives a window another anchor.
+func (p *page) move(to place) {
+	if p.at == to {
+		return
+	}
+	v := p.view
+	if v.places[p.at] == p {
+		delete(v.places, p.at)
+	}
+	p.at = to
+	if v.places[to] == nil { // else both are windows of that place
+		v.places[to] = p
+	}
+}
+
+// release forgets a window that nobody watches, unless a subscriber may come back.
+func (v *view) release(p *page) {
+	if len(p.subs) > 0 || len(p.waiting) > 0 || !p.left.IsZero() {
+		return
+	}
+	v.forget(p)
+}
+
+func (v *view) forget(p *page) {
+	v.past.forgetPage(p)
+	delete(v.pages, p)
+	if v.places[p.at] == p {
+		delete(v.places, p.at)
+	}
+	if len(v.pages) == 0 {
+		v.idle = time.Now()
+	}
+}
+
+// still tells the subscribers that their windows stand still.
+func (v *view) still() {
+	for p := range v.pages {
+		if p.told || p.state == nil {
+			continue
+		}
+		p.told, v.stands = true, true
+		for s := range p.subs {
+			s.sink.Still(v.unreadable())
+		}
+	}
+}
