@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -92,14 +93,16 @@ func (c *choosing) exec(sql string, args ...any) {
 }
 
 func (c *choosing) serve() (address string) {
-	served, err := pgxpool.New(context.Background(), c.pool.Config().ConnString())
+	settings := c.pool.Config()
+	settings.MaxConns = 8
+	served, err := pgxpool.NewWithConfig(context.Background(), settings)
 	require.NoError(c.t, err)
 	c.t.Cleanup(served.Close)
 	defs := []binding.Definition{binding.List[item](binding.Name("beats"), binding.Table("beats"))}
 	for _, m := range c.menus {
 		defs = append(defs, m.def)
 	}
-	live := newServer(c.t, served, &server.Config{Migrate: true, Log: quietLog}, defs...)
+	live := newServer(c.t, served, &server.Config{Migrate: true, Grace: 2 * time.Second, Log: quietLog}, defs...)
 	server.SetDrainHook(live, c.ledger.inspect)
 	address = mount(c.t, live)
 	ctx, cancel := context.WithTimeout(context.Background(), longPatience)
@@ -224,13 +227,12 @@ func (c *choosing) compareAll() {
 	}
 	c.ledger.forget()
 	c.awaitLastDrain()
-	c.hot = nil
 	for _, l := range c.lines {
 		for _, p := range l.panes {
 			c.compare(p)
-			c.heat(p)
 		}
 	}
+	c.reheat()
 	c.old.compareAll()
 	c.review()
 }
@@ -256,6 +258,16 @@ func (c *choosing) settle(p *pane) {
 type hotSpot struct {
 	id     string
 	column kind
+}
+
+// reheat finds out where the anchors are now.
+func (c *choosing) reheat() {
+	c.hot = nil
+	for _, l := range c.lines {
+		for _, p := range l.panes {
+			c.heat(p)
+		}
+	}
 }
 
 // heat notes where the anchor of a window is.

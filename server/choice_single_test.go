@@ -15,10 +15,7 @@ func (c *choosing) singles(commits int) {
 	c.quieten()
 	before := c.wholes()
 	for range commits {
-		c.hot = nil
-		for p := range before {
-			c.heat(p)
-		}
+		c.reheat()
 		sql, key := c.single()
 		c.commit(sql)
 		now := c.wholes()

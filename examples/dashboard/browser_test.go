@@ -5,10 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"os/exec"
+	"slices"
 	"sync"
 	"testing"
 
 	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/require"
@@ -52,12 +54,20 @@ type tab struct {
 	ctx   context.Context
 	close func() // closes it, if it has not complained; it may be called again
 
-	mu     sync.Mutex
-	errors []string // what the console shows in red
+	mu       sync.Mutex
+	errors   []string // what the console shows in red
+	sent     []string // what the page sent over its WebSocket
+	received []string // and what it got
 }
 
-// open opens the page until the test ends.
+// open opens the page of the program until the test ends.
 func (b browser) open(t *testing.T, d *demo) *tab {
+	t.Helper()
+	return b.visit(t, "http://"+d.addr+"/")
+}
+
+// visit opens the page at an address until the test ends.
+func (b browser) visit(t *testing.T, url string) *tab {
 	t.Helper()
 	p := &tab{t: t}
 	p.ctx, _ = chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext(), chromedp.WithListener(p.listen))
@@ -66,7 +76,7 @@ func (b browser) open(t *testing.T, d *demo) *tab {
 		require.Empty(t, p.take())
 	})
 	t.Cleanup(func() { p.close() })
-	_, err := chromedp.Run(p.ctx, chromedp.Navigate("http://"+d.addr+"/")) // the tab lives as long as this first context
+	_, err := chromedp.Run(p.ctx, chromedp.Navigate(url)) // the tab lives as long as this first context
 	require.NoError(t, err)
 	p.await(`document.querySelector("#status").textContent === "live"`)
 	return p
@@ -82,6 +92,10 @@ func (p *tab) listen(event any) {
 		p.errors = append(p.errors, fmt.Sprint("console.", e.Type)) // the page logs nothing
 	case *cdplog.EventEntryAdded:
 		p.errors = append(p.errors, fmt.Sprint(e.Entry.Level, ": ", e.Entry.Text))
+	case *network.EventWebSocketFrameSent:
+		p.sent = append(p.sent, string(e.Response.PayloadData))
+	case *network.EventWebSocketFrameReceived:
+		p.received = append(p.received, string(e.Response.PayloadData))
 	}
 }
 
@@ -91,6 +105,13 @@ func (p *tab) take() []string {
 	defer p.mu.Unlock()
 	defer func() { p.errors = nil }()
 	return p.errors
+}
+
+// frames is what went over the WebSocket, as far as the browser has told.
+func (p *tab) frames() (sent, received []string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.sent), slices.Clone(p.received)
 }
 
 func do[T any](p *tab, action chromedp.Action[T]) T {

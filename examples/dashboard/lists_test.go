@@ -22,11 +22,12 @@ const (
 
 // contract is what each list shows: the items, and the rows in their order.
 var contract = map[string]struct{ item, rows, order string }{
-	"departures": {flightJSON, "flights", "departs_at, id"},
-	"delays":     {flightJSON, "flights WHERE delay_minutes >= 30", "delay_minutes DESC, id"},
-	"longest":    {flightJSON, "flights", "distance_miles DESC, origin, destination DESC, id"},
-	"remarks":    {flightJSON, "flights WHERE delay_minutes >= 120", "note, id DESC"},
-	"airports":   {airportJSON, "airports", "name, iata"},
+	"departures":        {flightJSON, "flights", "departs_at, id"},
+	"delays":            {flightJSON, "flights WHERE delay_minutes >= 30", "delay_minutes DESC, id"},
+	"longest":           {flightJSON, "flights", "distance_miles DESC, origin, destination DESC, id"},
+	"remarks":           {flightJSON, "flights WHERE delay_minutes >= 120", "note, id DESC"},
+	"flights_by_choice": {flightJSON, "flights", "id"},
+	"airports":          {airportJSON, "airports", "name, iata"},
 }
 
 // wanted is what Postgres says a page is.

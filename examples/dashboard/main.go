@@ -1,6 +1,7 @@
-// Dashboard shows airports and flights, live: lists in all orders, totals, a notice
-// board, who is here, and functions in both directions. Without a database it
-// starts one of its own and removes it when it ends.
+// Dashboard shows airports and flights, live: lists in all orders, one of them sorted,
+// filtered and searched as everybody likes, totals, a notice board, who is here, and
+// functions in both directions. Without a database it starts one of its own and
+// removes it when it ends.
 package main
 
 import (

@@ -63,6 +63,8 @@ func definitions(pool *pgxpool.Pool) []binding.Definition {
 		binding.List[Flight](binding.Name("delays"), binding.Where("delay_minutes >= 30"), binding.Order("-delay_minutes, id")),
 		binding.List[Flight](binding.Name("longest"), binding.Order("-distance_miles, origin, -destination, id")),
 		binding.List[Flight](binding.Name("remarks"), binding.Where("delay_minutes >= 120"), binding.Order("note, -id")),
+		binding.List[Flight](binding.Name("flights_by_choice"), binding.Order("id"), binding.MaxWindow(1000),
+			binding.Filter("*"), binding.Sort("*"), binding.Search("note", "origin", "destination")),
 		binding.List[Airport](),
 		binding.Var[Board](),
 		binding.Var[Totals](binding.Name("totals"), binding.Query(totalsQuery, "flights")),

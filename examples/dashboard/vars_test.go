@@ -66,7 +66,7 @@ func TestPageAndReady(t *testing.T) {
 	d := serveDemo(t, small(t))
 	require.Eventually(t, func() bool { return d.get(t, "/ready") == http.StatusOK }, patience, tick)
 	for path, status := range map[string]int{
-		"/": http.StatusOK, "/app.js": http.StatusOK, "/socksync.js": http.StatusOK, "/style.css": http.StatusOK,
+		"/": http.StatusOK, "/app.js": http.StatusOK, "/socksync.js": http.StatusOK, "/follow.js": http.StatusOK, "/style.css": http.StatusOK,
 		"/main.go": http.StatusNotFound, "/ws/socksync/": http.StatusUpgradeRequired,
 	} {
 		require.Equal(t, status, d.get(t, path), path)

@@ -11,7 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// message is a message of protocol version 1.
+// message is a message of the protocol, with those fields that tests look at.
 type message struct {
 	Func     string            `json:"func"`
 	Type     string            `json:"type"`
@@ -23,6 +23,7 @@ type message struct {
 	Index    int               `json:"index"`
 	Value    json.RawMessage   `json:"value"`
 	ID       string            `json:"id"`
+	Rev      string            `json:"rev"`
 	Args     json.RawMessage   `json:"args"`
 	Code     int               `json:"error_code"`
 	Message  string            `json:"message"`
@@ -54,14 +55,20 @@ func (w *wire) send(format string, args ...any) {
 
 // read returns the next message.
 func (w *wire) read() (message, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	var m message
-	_, data, err := w.conn.Read(ctx)
+	data, err := w.data()
 	if err == nil {
 		err = json.Unmarshal(data, &m)
 	}
 	return m, err
+}
+
+// data returns the next message as it is.
+func (w *wire) data() ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	_, data, err := w.conn.Read(ctx)
+	return data, err
 }
 
 // next returns the next message that is not about what the server follows here.

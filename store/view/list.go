@@ -132,6 +132,9 @@ func (l *list) begin(d *listen.Drain) {
 	if c != nil && skipped == nil {
 		l.keys = joinKeys(c.Keys)
 	}
+	if c != nil && c.All {
+		l.thin()
+	}
 	for _, v := range l.views {
 		v.begin(c, skipped)
 		if !v.takes() {
@@ -140,6 +143,15 @@ func (l *list) begin(d *listen.Drain) {
 		l.taking = append(l.taking, v)
 		if v.joins() {
 			l.reading = nil // it does not know of the view
+		}
+	}
+}
+
+// thin lets the views go that nobody watches, when all would have to be loaded again.
+func (l *list) thin() {
+	for _, v := range l.views {
+		if !v.standard() && !v.watched() {
+			l.drop(v)
 		}
 	}
 }

@@ -1,0 +1,11 @@
+// What the parts of the page need to write into it.
+
+export const $ = (id) => document.getElementById(id);
+
+export const integer = new Intl.NumberFormat("en-US");
+
+export function element(tag, className = "", text = "", ...children) {
+  const e = Object.assign(document.createElement(tag), { className, textContent: text });
+  e.append(...children);
+  return e;
+}
