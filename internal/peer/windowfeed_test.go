@@ -689,9 +689,9 @@ func TestAccountOfViews(t *testing.T) {
 	first := l.options.Account
 	p.takes(`{"func":"subscribe","type":"list","name":"l"}`)
 	require.Same(t, first, l.options.Account)
-	require.Error(t, first.Hold("one", 11))
-	require.NoError(t, first.Hold("one", 10))
-	require.Error(t, first.Hold("two", 0))
+	require.Error(t, first.Hold("one", 11, nil))
+	require.NoError(t, first.Hold("one", 10, nil))
+	require.Error(t, first.Hold("two", 0, nil))
 	other := newOfflineV2(t, nil, l)
 	other.takes(onView("subscribe", ""))
 	require.NotSame(t, first, l.options.Account)

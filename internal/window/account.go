@@ -24,8 +24,9 @@ func NewAccount(maxViews, maxRows int) *Account {
 }
 
 // Hold charges a view, which is any comparable value, with the number of rows that it has now. It is an error, fit for the
-// peer, if that is too much; then nothing is charged. A view that is held several times counts once.
-func (a *Account) Hold(view any, rows int) error {
+// peer, if that is too much; then nothing is charged. A view that is held several times counts once. instead is a view that
+// is going to be released for it, which then does not count; nil for none.
+func (a *Account) Hold(view any, rows int, instead any) error {
 	if a == nil {
 		return nil
 	}
@@ -34,17 +35,30 @@ func (a *Account) Hold(view any, rows int) error {
 	h := a.held[view]
 	if h == nil {
 		h = &holding{}
-		if len(a.held) >= a.maxViews {
-			return Refusal(fmt.Sprintf("too many choices open on this connection: at most %d", a.maxViews))
-		}
 	}
-	if total := a.rows - h.rows + rows; rows > h.rows && total > a.maxRows {
+	views, freed := len(a.held), 0
+	if instead != view {
+		views, freed = a.without(instead)
+	}
+	if h.times == 0 && views >= a.maxViews {
+		return Refusal(fmt.Sprintf("too many choices open on this connection: at most %d", a.maxViews))
+	}
+	if total := a.rows - freed - h.rows + rows; rows > h.rows && total > a.maxRows {
 		return Refusal(fmt.Sprintf("the choices open on this connection have too many rows: at most %d", a.maxRows))
 	}
 	a.rows += rows - h.rows
 	h.rows, h.times = rows, h.times+1
 	a.held[view] = h
 	return nil
+}
+
+// without returns how many views are held besides one that is going to be released, and the rows that this frees. It needs
+// mu.
+func (a *Account) without(view any) (views, rows int) {
+	if h := a.held[view]; h != nil && h.times == 1 {
+		return len(a.held) - 1, h.rows
+	}
+	return len(a.held), 0
 }
 
 // Release takes back one Hold of the view.

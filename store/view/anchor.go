@@ -1,14 +1,17 @@
 package view
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/socksync/socksync/internal/ranktree"
 	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/listen"
 )
@@ -180,6 +183,9 @@ func (e *Engine) spell(ctx context.Context, sql string, key []string) (spelled [
 // unmoor finds out what becomes of the anchors of windows when rows leave their places. It is called before the rows
 // leave, with those that do.
 func (s *stage) unmoor(pages map[*page]struct{}, deletes []string) {
+	if s.joined {
+		return // the windows know another tree; see remoor
+	}
 	gone := make(map[string]struct{}, len(deletes))
 	for _, key := range deletes {
 		gone[key] = struct{}{}
@@ -194,14 +200,7 @@ func (s *stage) unmoor(pages map[*page]struct{}, deletes []string) {
 
 // firm returns the nearest row before a row that stays where it is, or the start.
 func (s *stage) firm(key string, moved map[string]struct{}) anchor {
-	rank, _ := s.tree.Rank(key)
-	for rank--; rank >= 0; rank-- {
-		key := s.tree.At(rank)
-		if _, ok := moved[key]; !ok {
-			return anchor{row: true, key: key}
-		}
-	}
-	return anchor{}
+	return lastBefore(s.tree, key, func(key string) bool { _, moves := moved[key]; return !moves })
 }
 
 // moor settles the anchors after all rows are in their places: an anchor that has the same rows before it has not moved,
@@ -223,22 +222,37 @@ func (s *stage) moor(inserts []*member) {
 	}
 }
 
-// remoor finds the anchors of windows in a tree that was loaded anew: the nearest row before that is still there.
-func (s *stage) remoor(pages map[*page]struct{}, old *view) {
-	for p := range pages {
+// remoor settles the anchors after a load has joined, by the rules of moor: the rows that did not leave their places are
+// those that both trees have at the same place.
+func (s *stage) remoor(old *view) {
+	same := old.plan.encoded == s.plan.encoded && slices.Equal(old.plan.order, s.plan.order)
+	stays := func(key string) bool {
+		was, _ := old.tree.Rank(key)
+		is, ok := s.tree.Rank(key)
+		return ok && (!same || bytes.Equal(old.tree.Place(was), s.tree.Place(is)))
+	}
+	for p := range old.pages {
 		at := p.at.after
-		if !p.at.anchored || !at.row || s.tree.Has(at.key) {
+		if !p.at.anchored || !at.row || stays(at.key) {
 			continue
 		}
-		s.anchors[p] = anchor{}
-		rank, _ := old.tree.Rank(at.key)
-		for rank--; rank >= 0; rank-- {
-			if key := old.tree.At(rank); s.tree.Has(key) {
-				s.anchors[p] = anchor{row: true, key: key}
-				break
-			}
+		before := lastBefore(old.tree, at.key, stays)
+		has := func(key string) bool { return old.tree.Has(key) && stays(key) }
+		if !s.tree.Has(at.key) || lastBefore(s.tree, at.key, has) != before {
+			s.anchors[p] = before
 		}
 	}
+}
+
+// lastBefore returns the nearest row before a row for which something holds, or the start.
+func lastBefore(t *ranktree.Tree, key string, holds func(string) bool) anchor {
+	rank, _ := t.Rank(key)
+	for rank--; rank >= 0; rank-- {
+		if key := t.At(rank); holds(key) {
+			return anchor{row: true, key: key}
+		}
+	}
+	return anchor{}
 }
 
 // anchor returns the anchor of a window as the stage has it.

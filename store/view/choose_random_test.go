@@ -296,7 +296,7 @@ func (r *picking) leaveNothing() {
 	})
 	for _, a := range r.accounts {
 		for i := range 4 {
-			require.NoError(r.t, a.Hold(i, 250), "the account is not empty")
+			require.NoError(r.t, a.Hold(i, 250, nil), "the account is not empty")
 		}
 	}
 }

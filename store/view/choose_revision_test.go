@@ -2,7 +2,10 @@ package view_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -10,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
+	"github.com/socksync/socksync/binding"
 	"github.com/socksync/socksync/internal/pgtest"
 	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/listen"
@@ -78,5 +82,33 @@ func TestRevisionsOfWhatStandsStill(t *testing.T) {
 			require.Equal(t, before.Total, held.Total)
 			require.Equal(t, counts[sequenceOf(t, held)], held.Total, "sequence %d", sequenceOf(t, held))
 		})
+	}
+}
+
+// TestAnchorsOverALoad moves the row that a window begins after while the list is loaded again.
+func TestAnchorsOverALoad(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	exec(t, pool, flightsTable+"; DELETE FROM flights WHERE id > 9")
+	l := newLive(t, pool)
+	source := l.list(allFlights(binding.Order("origin, id"))) // 3 6 9, 1 4 7, 2 5 8
+	keeper := &late{Drainer: l.engine}
+	l.run(keeper)
+	moves, leaves, stays := choose(t, source, nil), choose(t, source, nil), choose(t, source, nil)
+	for c, after := range map[*chooser]string{moves: "9", leaves: "4", stays: "7"} {
+		how, _ := c.get(window.Want{Size: 2, Anchored: true, After: []json.RawMessage{json.RawMessage(after)}})
+		require.Equal(t, "all", how)
+	}
+	l.engine.PlaceByPostgres("flights")
+	require.Eventually(t, func() bool { return !l.engine.Loading("flights") }, patience, patience/10_000)
+	keeper.holds.Store(true)
+	l.engine.PlaceByPostgres("flights")
+	exec(t, pool, "UPDATE flights SET origin = 'XXX' WHERE id = 9; DELETE FROM flights WHERE id IN (6, 4); UPDATE flights SET note = 'x' WHERE id = 2")
+	keeper.holds.Store(false)
+	l.feed.Kick()
+	for c, want := range map[*chooser][]string{moves: {"3", "1", "7"}, leaves: {"1", "7", "2"}, stays: {"7", "2", "5"}} {
+		held := c.until("the rows that are left", func() bool { return c.held.Total == 7 })
+		require.Equal(t, want[0], string(held.After[0]))
+		require.Equal(t, want[1:], strings.Fields(strings.Trim(fmt.Sprint(idsOf(held)), "[]")))
 	}
 }

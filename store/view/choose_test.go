@@ -263,6 +263,10 @@ func TestTooManyChoices(t *testing.T) {
 	require.Equal(t, "all", how)
 	how, _ = three.get(at(3))
 	require.Contains(t, how, "too many choices open on this connection: at most 2")
+	how, _ = one.get(at(3))
+	require.Equal(t, "all", how, "instead of the one that it has")
+	how, _ = one.get(at(1))
+	require.Equal(t, "all", how)
 	how, _ = three.get(at(2)) // held already
 	require.Equal(t, "all", how)
 	how, _ = one.get(window.Want{Size: 5}) // lets go of its choice

@@ -73,9 +73,6 @@ func (e *Engine) join(d *listen.Drain) {
 		if c != nil {
 			v.stage.keys = joinKeys(c.Keys)
 		}
-		if v.tree != nil {
-			v.stage.remoor(v.pages, v)
-		}
 	}
 }
 
@@ -203,6 +200,9 @@ func (v *view) putInPlace(ctx context.Context, tx pgx.Tx) error {
 			}
 		}
 		s.moor(inserts)
+	}
+	if s.joined && v.tree != nil {
+		s.remoor(v)
 	}
 	s.show(v.pages)
 	return nil

@@ -238,7 +238,7 @@ func (s *subscription) hold(v *view) error {
 	if v.standard() {
 		return nil
 	}
-	if err := s.options.Account.Hold(v, v.len()); err != nil {
+	if err := s.options.Account.Hold(v, v.len(), s.holds); err != nil {
 		return err
 	}
 	s.claims = v
@@ -249,7 +249,7 @@ func (s *subscription) hold(v *view) error {
 func (s *subscription) settle(v *view) error {
 	var held *view
 	if !v.standard() {
-		if err := s.options.Account.Hold(v, v.len()); err != nil {
+		if err := s.options.Account.Hold(v, v.len(), s.holds); err != nil {
 			return err
 		}
 		held = v

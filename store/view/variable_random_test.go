@@ -138,7 +138,7 @@ func TestVarsAtRandom(t *testing.T) {
 	want := l.shares()
 	over := 0
 	for _, s := range sinks {
-		require.Eventually(t, func() bool { return s.rest(want) }, patience, patience/10_000, "%v of %v", s.last, want)
+		require.Eventually(t, func() bool { return s.rest(want) }, patience, patience/10_000, "%v", want)
 		over += s.over
 		s.sub.Close()
 	}
