@@ -103,7 +103,7 @@ func TestAnchorsOverALoad(t *testing.T) {
 	require.Eventually(t, func() bool { return !l.engine.Loading("flights") }, patience, patience/10_000)
 	keeper.holds.Store(true)
 	l.engine.PlaceByPostgres("flights")
-	exec(t, pool, "UPDATE flights SET origin = 'XXX' WHERE id = 9; DELETE FROM flights WHERE id IN (6, 4); UPDATE flights SET note = 'x' WHERE id = 2")
+	exec(t, pool, "UPDATE flights SET origin = 'ZZZ' WHERE id = 9; DELETE FROM flights WHERE id IN (6, 4); UPDATE flights SET note = 'x' WHERE id = 2")
 	keeper.holds.Store(false)
 	l.feed.Kick()
 	for c, want := range map[*chooser][]string{moves: {"3", "1", "7"}, leaves: {"1", "7", "2"}, stays: {"7", "2", "5"}} {

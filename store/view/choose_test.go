@@ -321,7 +321,7 @@ func TestAnchors(t *testing.T) {
 	require.Equal(t, "step", how, "it grows")
 	require.Equal(t, []int{9, 1, 4, 7, 2}, idsOf(held))
 
-	exec(t, pool, `UPDATE flights SET origin = 'XXX' WHERE id = 6`)
+	exec(t, pool, `UPDATE flights SET origin = 'ZZZ' WHERE id = 6`)
 	held = c.until("another anchor", func() bool { return fmt.Sprint(c.held.After) != fmt.Sprint(after("6")) })
 	require.Equal(t, after("3"), held.After)
 	require.Equal(t, []int{9, 1, 4, 7, 2}, idsOf(held))
