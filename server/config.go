@@ -114,8 +114,9 @@ type Config struct {
 	// kept, of all vars and connections. Default: 10,000.
 	MaxVarInstances int
 	// MaxKeptRows is how many rows the earlier states of windows may have
-	// together, that are kept for subscribers who come back. Default: 1,000,000,
-	// which take about 40 MB.
+	// together, that are kept for subscribers who come back, and how many the
+	// windows of lost connections. Default: 1,000,000, which take about 40 MB, and
+	// the rows' JSON.
 	MaxKeptRows int
 
 	// Log takes what an operator should know. Default: slog.Default().

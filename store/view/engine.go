@@ -36,7 +36,7 @@ type Config struct {
 	// about 600 MB.
 	Rows int
 	// KeptRows is how many rows the earlier states of windows may have together, that are kept for subscribers who
-	// come back. The oldest states go first. Default: 1,000,000, which take about 40 MB.
+	// come back, and how many the windows that they have left. The oldest go first. Default: 1,000,000, which take about 40 MB.
 	KeptRows int
 	// QueryTimeout bounds one query of a var. Default: 30 s.
 	QueryTimeout time.Duration

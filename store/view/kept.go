@@ -2,6 +2,7 @@ package view
 
 import (
 	chain "container/list"
+	"time"
 
 	"github.com/socksync/socksync/internal/window"
 )
@@ -23,11 +24,15 @@ type keptState struct {
 // keptPerPage is how many earlier states of one window are kept at most.
 const keptPerPage = 64
 
-// past is the earlier states of all windows, oldest first, of which all together have at most so many rows.
+// past is what is kept for subscribers who may come back, oldest first: the earlier states of all windows, and windows
+// that they have left. Of each there are so many that all together have at most so many rows.
 type past struct {
-	queue   chain.List
+	queue   chain.List // of *keptState
 	rows    int
 	maxRows int
+
+	left     chain.List // of *page
+	leftRows int
 }
 
 // remember keeps a state that a window leaves, and the place that it had.
@@ -52,6 +57,28 @@ func (m *past) remember(p *page, was place, state *window.State) {
 	}
 }
 
+// leave keeps a window, as it is now, although its subscriber has left.
+func (m *past) leave(p *page) {
+	m.comeBack(p)
+	p.leaving, p.leavingRows = m.left.PushBack(p), cost(p.state)
+	m.leftRows += p.leavingRows
+	for m.leftRows > m.maxRows {
+		oldest, _ := m.left.Front().Value.(*page)
+		m.comeBack(oldest)
+		oldest.left = time.Time{}
+		oldest.view.release(oldest)
+	}
+}
+
+// comeBack takes a window out of those that are kept for nobody, if it is one.
+func (m *past) comeBack(p *page) {
+	if p.leaving != nil {
+		m.left.Remove(p.leaving)
+		m.leftRows -= p.leavingRows
+		p.leaving = nil
+	}
+}
+
 // cost is what a state counts: its rows, and one for itself.
 func cost(s *window.State) int { return len(s.Rows) + 1 }
 
@@ -69,8 +96,9 @@ func (m *past) forget(k *keptState) {
 	}
 }
 
-// forgetPage forgets all earlier states of a window.
+// forgetPage forgets all that is kept of a window.
 func (m *past) forgetPage(p *page) {
+	m.comeBack(p)
 	for len(p.history) > 0 {
 		m.forget(p.history[0])
 	}

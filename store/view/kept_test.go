@@ -47,3 +47,24 @@ func TestKeptStates(t *testing.T) {
 		})
 	}
 }
+
+// TestLeftWindows leaves more windows than are kept for those who come back.
+func TestLeftWindows(t *testing.T) {
+	t.Parallel()
+	const rows = 10
+	l, source, _ := startFlights(t, &view.Config{KeptRows: 2*(rows+1) + rows})
+	var wants []window.Want
+	for page := range 3 {
+		want := window.Want{Page: page, Size: rows}
+		c := choose(t, source, nil)
+		_, held := c.get(want)
+		want.Rev = held.Rev
+		wants = append(wants, want)
+		c.sub.Leave()
+	}
+	require.Equal(t, 2, l.engine.Held("flights").Pages, "the first one is let go")
+	for i, want := range wants[1:] {
+		how, _ := choose(t, source, nil).get(want)
+		require.Equal(t, "step", how, "window %d", i+1)
+	}
+}

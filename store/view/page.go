@@ -1,6 +1,7 @@
 package view
 
 import (
+	chain "container/list"
 	"encoding/json"
 	"time"
 
@@ -35,8 +36,11 @@ type page struct {
 	waiting map[*subscription]struct{} // they move here once the state is filled
 	keeps   bool                       // its states are kept for those who come back
 	left    time.Time                  // when the last subscriber left that may come back; zero if none did
-	told    bool                       // the subscribers know that it stands still
-	history []*keptState               // its earlier states, oldest first
+	leaving *chain.Element             // in past.left
+	// leavingRows is what it counts there.
+	leavingRows int
+	told        bool         // the subscribers know that it stands still
+	history     []*keptState // its earlier states, oldest first
 }
 
 // page returns the window, which it makes from the tree if nobody watches it yet.

@@ -112,8 +112,9 @@ func (s *subscription) Close() { s.list.engine.feed.Do(s.end) }
 // Leave implements [window.Subscription].
 func (s *subscription) Leave() {
 	s.list.engine.feed.Do(func() {
-		if s.at != nil && s.at.keeps {
-			s.at.left = s.list.engine.now()
+		if at := s.at; at != nil && at.keeps {
+			at.left = s.list.engine.now()
+			defer at.view.past.leave(at)
 		}
 		s.end()
 	})
