@@ -68,3 +68,20 @@ func TestLeftWindows(t *testing.T) {
 		require.Equal(t, "step", how, "window %d", i+1)
 	}
 }
+
+// TestRevisionThatCrossed says that it holds an older state than the one that it has been sent meanwhile: what leads on
+// begins at that one.
+func TestRevisionThatCrossed(t *testing.T) {
+	t.Parallel()
+	_, source, pool := startFlights(t, nil)
+	c := choose(t, source, nil)
+	want := window.Want{Size: 3}
+	_, first := c.get(want)
+	exec(t, pool, `DELETE FROM flights WHERE id = 2`)
+	second := c.shows(1, 3, 4)
+	want.Rev = first.Rev
+	how, now := c.get(want)
+	require.Equal(t, "step", how)
+	require.Same(t, second, now)
+	require.Same(t, second, c.steps[len(c.steps)-1].From)
+}
