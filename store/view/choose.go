@@ -178,6 +178,10 @@ func (e *Engine) advise(log *slog.Logger, what string, look func(context.Context
 		defer cancel()
 		var advice string
 		err := pgx.BeginTxFunc(ctx, e.config.Pool, readOnly, func(tx pgx.Tx) (err error) {
+			// Advice is not worth a place in the queue for a lock, where everybody else would come to stand behind it.
+			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '100ms'"); err != nil {
+				return err
+			}
 			advice, err = look(ctx, tx)
 			return err
 		})

@@ -450,7 +450,7 @@ func TestAdvice(t *testing.T) {
 	var mu sync.Mutex
 	var lines []string
 	wake := make(chan struct{}, 100)
-	handler := &lineHandler{write: func(line string) {
+	handler := &lineHandler{level: slog.LevelWarn, write: func(line string) {
 		mu.Lock()
 		defer mu.Unlock()
 		lines = append(lines, line)
@@ -477,10 +477,39 @@ func TestAdvice(t *testing.T) {
 	require.Contains(t, all, "gin (lower(note) gin_trgm_ops, lower(origin) gin_trgm_ops)")
 }
 
-// lineHandler takes warnings.
-type lineHandler struct{ write func(string) }
+// TestAdviceDoesNotQueue looks for an index while somebody waits to lock the table: it gives up, so that it neither holds
+// a connection nor makes others wait.
+func TestAdviceDoesNotQueue(t *testing.T) {
+	t.Parallel()
+	given := make(chan string, 10)
+	log := slog.New(&lineHandler{level: slog.LevelDebug, write: func(line string) {
+		if strings.Contains(line, "cannot look for an index") {
+			given <- line
+		}
+	}})
+	l, source, pool := startFlights(t, &view.Config{Log: log, QueryTimeout: time.Hour})
+	choose(t, source, nil).get(window.Want{Size: 2})
+	writer, err := pool.Begin(t.Context())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, writer.Rollback(context.Background())) }()
+	_, err = writer.Exec(t.Context(), "LOCK TABLE flights IN ACCESS EXCLUSIVE MODE")
+	require.NoError(t, err)
+	l.engine.AdviseAgain("flights")
+	select {
+	case line := <-given:
+		require.Contains(t, line, "lock timeout")
+	case <-time.After(patience):
+		require.Fail(t, "it waits for the lock")
+	}
+}
 
-func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelWarn }
+// lineHandler takes lines of the log from a level on.
+type lineHandler struct {
+	level slog.Level
+	write func(string)
+}
+
+func (h *lineHandler) Enabled(_ context.Context, l slog.Level) bool { return l >= h.level }
 func (h *lineHandler) WithAttrs([]slog.Attr) slog.Handler           { return h }
 func (h *lineHandler) WithGroup(string) slog.Handler                { return h }
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {

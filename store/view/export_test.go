@@ -117,3 +117,11 @@ func (e *Engine) Swept(until func() bool) {
 		<-done
 	}
 }
+
+// AdviseAgain looks for the indexes of a list again.
+func (e *Engine) AdviseAgain(name string) {
+	e.on(name, func(v *view) {
+		clear(v.list.advised)
+		v.advise()
+	})
+}
