@@ -26,15 +26,20 @@ func (e *Engine) most(v *view) int {
 	if v.standard() || v.tree != nil {
 		return math.MaxInt
 	}
-	indexed := 0
+	return max(0, e.config.Rows-e.indexed(func(other *view) bool { return other != v && other.watched() }))
+}
+
+// indexed returns how many rows those of the chosen views have for which something holds.
+func (e *Engine) indexed(holds func(*view) bool) int {
+	rows := 0
 	for _, l := range e.lists {
-		for _, other := range l.views {
-			if !other.standard() && other != v && other.watched() {
-				indexed += other.len()
+		for _, v := range l.views {
+			if !v.standard() && holds(v) {
+				rows += v.len()
 			}
 		}
 	}
-	return max(0, e.config.Rows-indexed)
+	return rows
 }
 
 // watched reports whether somebody looks at the view or waits for it.
@@ -68,16 +73,9 @@ func (e *Engine) evict() bool {
 
 // makeRoom lets views go that nobody watches until there is room for the rows of another.
 func (e *Engine) makeRoom(v *view, rows int) {
-	for {
-		indexed := rows
-		for _, l := range e.lists {
-			for _, other := range l.views {
-				if !other.standard() && other != v {
-					indexed += other.len()
-				}
-			}
-		}
-		if indexed <= e.config.Rows || !e.evict() {
+	others := func(other *view) bool { return other != v }
+	for rows+e.indexed(others) > e.config.Rows {
+		if !e.evict() {
 			return
 		}
 	}
@@ -108,15 +106,12 @@ func (v *view) unqueue(s *subscription) {
 		return
 	}
 	delete(v.homeless, s)
-	v.idle = v.engine.now()
+	v.idle = time.Now()
 }
-
-// now is the time by which windows and views are let go.
-func (*Engine) now() time.Time { return time.Now() }
 
 // sweep lets go what nobody has watched for as long as it is kept.
 func (e *Engine) sweep() {
-	until := e.now().Add(-e.config.Grace)
+	until := time.Now().Add(-e.config.Grace)
 	for _, l := range e.lists {
 		for _, v := range l.views {
 			for p := range v.pages {

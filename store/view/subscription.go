@@ -2,6 +2,7 @@ package view
 
 import (
 	"sync"
+	"time"
 
 	"github.com/socksync/socksync/internal/window"
 )
@@ -113,7 +114,7 @@ func (s *subscription) Close() { s.list.engine.feed.Do(s.end) }
 func (s *subscription) Leave() {
 	s.list.engine.feed.Do(func() {
 		if at := s.at; at != nil && at.keeps {
-			at.left = s.list.engine.now()
+			at.left = time.Now()
 			defer at.view.past.leave(at)
 		}
 		s.end()
