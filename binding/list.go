@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+	"time"
 )
 
 // DefaultMaxPageSize is the most rows on a page of a list that says nothing.
@@ -29,8 +30,30 @@ type ListDef struct {
 	// JSON names; those without are not for them to choose by.
 	Columns []Column
 	// Where is a condition in SQL over the columns of the row; empty is all
-	// rows. It must not hold text that comes from a peer.
+	// rows. It must not hold text that comes from a peer. @name in it stands for
+	// a value of the subscriber's identity; see the package's documentation.
 	Where string
+	// Query is a SELECT whose rows are the list's, in place of the rows of
+	// Table: a join, a grouping, or all of a database view. It has all Columns,
+	// by name, and the rows that it yields are told apart by Key. Empty means
+	// the rows of Table.
+	Query string
+	// Depends says, for each table that Query reads, which rows a change of the
+	// table concerns. Table, if it is not empty, is one of them by itself: its
+	// Key is that of the list's row.
+	Depends []Dependency
+	// Recompute has the list read anew as a whole after a change of one of
+	// Tables, and then not again for this long. It is for a Query of which
+	// Depends cannot be told. 0 means that Depends is told.
+	Recompute time.Duration
+	// Tables are the tables that Query reads when Recompute is set, as in SQL.
+	Tables []string
+	// Role is a role of the database under which the list is read, with Settings,
+	// so that its policies of row-level security decide which rows a subscriber
+	// has. Empty means the server's own, for which there are mostly none.
+	Role string
+	// Settings are made from the subscriber's identity for Role's policies.
+	Settings []Setting
 	// Order is the order of the list. Key columns that it does not name follow
 	// it, ascending; see WithDefaults.
 	Order []OrderTerm

@@ -23,6 +23,9 @@ type VarDef struct {
 	Params []string
 	// Tables are the tables whose changes may change the value, as in SQL.
 	Tables []string
+	// Role and Settings are those of a [ListDef].
+	Role     string
+	Settings []Setting
 	// Key holds the primary key of the one table that the var is bound to, by
 	// exact name, as far as the struct says it. A var works without.
 	Key []string

@@ -18,6 +18,9 @@ type Table struct {
 	// Key are the names of the key columns, in the order in which the triggers log them. Without a key, each change of
 	// the table is a Change.All.
 	Key []string
+	// Logged are the names of further columns whose values the triggers log behind the key, those that a row had and
+	// those that it has. Nil means none.
+	Logged []string
 	// Columns are the names of further columns that must exist for the table to count as present. Nil means none.
 	Columns []string
 }

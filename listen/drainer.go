@@ -51,6 +51,9 @@ type Change struct {
 	// Keys of rows that were inserted, updated or deleted, each a row of texts in the order of Table.Key. Each key comes
 	// once as a text; 1.0 and 1.00 are two texts.
 	Keys [][]string
+	// Logged are the values of Table.Logged, each row in that order, that changed rows had or have: each row of values
+	// once. Nil is NULL.
+	Logged [][]*string
 	// All means that any row may have changed: the table is to be read again. Keys is empty then.
 	All bool
 	// Missing says that the table, or a column that it needs, is not there now. Nothing else is set then. The next

@@ -290,7 +290,7 @@ func TestChoicesAreRefused(t *testing.T) {
 func TestVarParameters(t *testing.T) {
 	t.Parallel()
 	var r failing
-	sub := memory.NewVar("v", 1).Subscribe(&r)
+	sub := memory.NewVar("v", 1).Subscribe(&r, window.Options{})
 	defer sub.Close()
 	sub.Get([]window.Condition{{Column: "x", Operator: protocol.OpEq}})
 	var e *protocol.Error

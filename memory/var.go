@@ -58,7 +58,7 @@ func (v *Var[T]) Set(value T) error {
 }
 
 // Subscribe is called by the connections.
-func (v *Var[T]) Subscribe(sink window.ValueSink) window.ValueSubscription {
+func (v *Var[T]) Subscribe(sink window.ValueSink, _ window.Options) window.ValueSubscription {
 	return v.core.subscribe(sink)
 }
 

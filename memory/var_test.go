@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/memory"
 	"github.com/socksync/socksync/protocol"
 	"github.com/stretchr/testify/require"
@@ -21,7 +22,7 @@ func TestVar(t *testing.T) {
 	require.NoError(t, v.Check())
 	require.Equal(t, "board", v.Name())
 	var r varRecorder
-	sub := v.Subscribe(&r)
+	sub := v.Subscribe(&r, window.Options{})
 	require.Empty(t, r.takeValues(), "a subscription alone says nothing")
 
 	sub.Get(nil)
@@ -47,7 +48,7 @@ func TestVarThatCannotBeEncoded(t *testing.T) {
 
 	v := memory.NewVar("v", 1.5)
 	var r varRecorder
-	defer v.Subscribe(&r).Close()
+	defer v.Subscribe(&r, window.Options{}).Close()
 	require.Error(t, v.Set(math.NaN()))
 	require.InDelta(t, 1.5, v.Get(), 0)
 	require.Empty(t, r.takeValues())

@@ -15,6 +15,9 @@ import (
 type Table struct {
 	Name string   // as in SQL: flights, public.flights, "Odd Name". Without a schema, the connection's search path decides
 	Key  []string // the names of the key columns, not quoted, in the order in which keys are logged
+	// Logged are the names of further columns, not quoted, whose values are logged behind the key: those that a row had
+	// and those that it has. They may be NULL and need not be unique.
+	Logged []string
 }
 
 // lockTimeout bounds how long a table may be waited for: whoever comes later and wants to write waits as well.

@@ -59,7 +59,7 @@ func (c *Conn) connected(ctx context.Context) {
 
 // authorize asks Config.Authorize. A panic refuses the item: it must not take the
 // connection's reader down.
-func (c *Conn) authorize(ctx context.Context, kind protocol.ItemType, name string) (err error) {
+func (c *Conn) authorize(ctx context.Context, _ any, kind protocol.ItemType, name string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())

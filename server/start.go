@@ -114,7 +114,7 @@ func (s *Server) migrate(ctx context.Context, tables []listen.Table) error {
 func installed(tables []listen.Table) []migrations.Table {
 	list := make([]migrations.Table, len(tables))
 	for i, t := range tables {
-		list[i] = migrations.Table{Name: t.Name, Key: t.Key}
+		list[i] = migrations.Table{Name: t.Name, Key: t.Key, Logged: t.Logged}
 	}
 	return list
 }

@@ -42,6 +42,7 @@ var table = map[string]layer{
 	"internal/localpg":    {level: 0},
 	"internal/localredis": {level: 0},
 	"internal/layers":     {level: 0},
+	"internal/sqltext":    {level: 0, noDatabase: true},
 
 	"binding":         {level: 1},
 	"internal/window": {level: 1, imports: []string{"protocol"}, noDatabase: true},
@@ -68,12 +69,13 @@ var table = map[string]layer{
 	"broadcast/redis": {level: 3, imports: []string{"protocol", "internal/window"}, noDatabase: true},
 
 	"server":       {level: 4, allBelow: true},
+	"auth/*":       {level: 5, allBelow: true},
 	"cmd/socksync": {level: 5, allBelow: true},
 	"examples/*":   {level: 5, allBelow: true},
 }
 
 // helpers know nothing of the project, so that every package above them may use them.
-var helpers = []string{"internal/lifecycle", "internal/backoff"}
+var helpers = []string{"internal/lifecycle", "internal/backoff", "internal/sqltext"}
 
 // databases are the import paths of what talks to a database, with all below them.
 var databases = []string{"database/sql", "github.com/jackc/pgx", "github.com/jmoiron/sqlx", "github.com/pressly/goose"}

@@ -33,11 +33,27 @@ type Config struct {
 	Registry *Registry
 	// Limits bound what the other end may use.
 	Limits Limits
+	// Credentials say whose connection it is at first.
+	Credentials Credentials
+	// Authenticate finds out whose token it is that the other end sends to change
+	// its credentials; nil means that it cannot. Any error refuses it. It is called
+	// by the goroutine of Run, with its context.
+	Authenticate func(ctx context.Context, token string) (Credentials, error)
+	// Renew is asked for new credentials when those in force have expired, before
+	// the other end is told. An error means that there are none. Nil is never
+	// asked. It has a goroutine of its own.
+	Renew func(ctx context.Context, expired Credentials) (Credentials, error)
+	// ExpiryGrace is how long a connection stays open after its credentials have
+	// expired, for the other end to send others. 0 means 10 seconds.
+	ExpiryGrace time.Duration
 	// Authorize decides whether the other end may use an item; nil allows
-	// everything. To whom it is refused, the item looks like one that does not
-	// exist. It is called by the goroutine of Run, with its context: nothing else
-	// is read meanwhile.
-	Authorize func(ctx context.Context, kind protocol.ItemType, name string) error
+	// everything. In version 1 an item that is refused looks like one that does
+	// not exist. It is called when the other end subscribes, and again for
+	// everything that it is subscribed to when its credentials have changed, with
+	// the context of Run: nothing else is read meanwhile.
+	Authorize func(ctx context.Context, owner any, kind protocol.ItemType, name string) error
+	// CallContext makes the context of a function's call; nil takes that of Run.
+	CallContext func(ctx context.Context, owner any) context.Context
 	// OnError is told every error message of the other end; nil for none. taken
 	// says that something waited for it: a call, a Get or an item that is
 	// followed. It is called by the goroutine of Run and must not block.

@@ -116,7 +116,7 @@ func (p *Peer) offered(f *protocol.Frame, at place) Item {
 	if item == nil || p.subscribed[at] != nil || p.cfg.Authorize == nil {
 		return item
 	}
-	if err := p.cfg.Authorize(p.ctx, at.kind, at.name); err != nil {
+	if err := p.cfg.Authorize(p.ctx, p.cfg.Credentials.Owner, at.kind, at.name); err != nil {
 		p.cfg.Log.Debug("socksync: refused", "type", at.kind, "name", at.name, "error", err)
 		return nil
 	}

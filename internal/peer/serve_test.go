@@ -188,7 +188,7 @@ func TestAuthorize(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	var asked []string
-	p := newOffline(t, &Config{Authorize: func(ctx context.Context, kind protocol.ItemType, name string) error {
+	p := newOffline(t, &Config{Authorize: func(ctx context.Context, _ any, kind protocol.ItemType, name string) error {
 		mu.Lock()
 		defer mu.Unlock()
 		asked = append(asked, fmt.Sprint(ctx.Value(testKey{}), kind, name))

@@ -30,7 +30,7 @@ func newValueFeed(p *Peer, view string, source window.ValueSource) *valueFeed {
 	f := &valueFeed{}
 	f.routed = routed{kind: protocol.TypeVar, name: source.Name(), view: view}
 	f.script = script{peer: p, owner: f}
-	f.subscription = source.Subscribe(f)
+	f.subscription = source.Subscribe(f, window.Options{})
 	return f
 }
 

@@ -16,7 +16,7 @@ type varFeed struct {
 func newVarFeed(p *Peer, source window.ValueSource) *varFeed {
 	f := &varFeed{}
 	f.script = script{peer: p, owner: f}
-	f.subscription = source.Subscribe(f)
+	f.subscription = source.Subscribe(f, window.Options{})
 	return f
 }
 

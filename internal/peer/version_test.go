@@ -118,7 +118,7 @@ func TestOrderOfBadFields(t *testing.T) {
 func TestAuthorizeViews(t *testing.T) {
 	t.Parallel()
 	allowed, asked := true, 0
-	p := newOfflineV2(t, &Config{Authorize: func(context.Context, protocol.ItemType, string) error {
+	p := newOfflineV2(t, &Config{Authorize: func(context.Context, any, protocol.ItemType, string) error {
 		asked++
 		if !allowed {
 			return errors.New("no")

@@ -38,6 +38,12 @@ type Options struct {
 	Quiet bool
 	// Account is charged with what the subscription has the source keep. Nil is nobody's: nothing is counted.
 	Account *Account
+	// Identity is whose subscription it is, for as long as it lasts. A Restricted source has permitted it.
+	Identity Identity
+	// Instead is a subscription of the same source that this one takes the place of, because the identity of its owner has
+	// changed; nil for none. Its sink is not called any more, and the source closes it when it can. Anchors that the new
+	// identity does not see give way to the row that was before them.
+	Instead Subscription
 }
 
 // Source is a list that can be followed window by window: an in-memory list, or a live view of a table. Its methods may
@@ -100,8 +106,9 @@ type Sink interface {
 type ValueSource interface {
 	// Name is the var's name on the wire.
 	Name() string
-	// Subscribe opens a subscription. It does not block.
-	Subscribe(ValueSink) ValueSubscription
+	// Subscribe opens a subscription. It does not block. Of the options only Identity and Instead are for values; the one
+	// that Instead names is closed.
+	Subscribe(ValueSink, Options) ValueSubscription
 }
 
 // ValueSubscription is one subscriber's hold on a var. Its methods do not

@@ -52,7 +52,7 @@ func (v *variable) Name() string { return v.def.Name }
 
 // Subscribe implements [window.ValueSource]. The subscriber follows a var without
 // parameters from now on, one with parameters from its first get on.
-func (v *variable) Subscribe(sink window.ValueSink) window.ValueSubscription {
+func (v *variable) Subscribe(sink window.ValueSink, _ window.Options) window.ValueSubscription {
 	f := &follower{variable: v, sink: sink}
 	if v.single() {
 		v.engine.feed.Do(f.open)

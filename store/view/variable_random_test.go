@@ -109,7 +109,7 @@ func TestVarsAtRandom(t *testing.T) {
 	var wg sync.WaitGroup
 	for n := range sinks {
 		s := &shareSink{t: t, seen: map[string]int64{}}
-		s.sub = sources[0].Subscribe(s)
+		s.sub = sources[0].Subscribe(s, window.Options{})
 		t.Cleanup(s.sub.Close)
 		sinks[n] = s
 		wg.Go(func() {

@@ -38,7 +38,7 @@ type valueSink struct {
 
 func followValue(t testing.TB, source window.ValueSource) *valueSink {
 	s := &valueSink{t: t, wake: make(chan struct{})}
-	s.sub = source.Subscribe(s)
+	s.sub = source.Subscribe(s, window.Options{})
 	t.Cleanup(s.sub.Close)
 	return s
 }
