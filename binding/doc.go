@@ -1,5 +1,5 @@
-// Package binding says what of a database is published, and how: lists of a
-// table's rows, vars, and functions. A definition is plain data. Struct tags
+// Package binding says what of a database is published, and how: lists of the
+// rows of a table, view or query, vars, and functions. A definition is plain data. Struct tags
 // with options are one way to make it, a composite literal of [ListDef],
 // [VarDef] or [FuncDef] is the other. Nothing here reads or writes anything,
 // and nothing panics: what is wrong with a definition is said, all at once, by
@@ -22,7 +22,7 @@
 // key=value entries with a semicolon between them, each key at most once:
 //
 //	key            value                                   allowed with
-//	table          the table, as in SQL                    any; needed but for a query
+//	table          the table, as in SQL                    any; needed but for a query or view
 //	list           the name of the list                    not with var
 //	var            the name of the var                     not with list
 //	where          a condition over the row's columns      any; needed with var
@@ -34,6 +34,12 @@
 //	sort           columns with a comma between them       not with var
 //	search         columns with a comma between them       not with var
 //	params         names with a comma between them         not with list
+//	view           a view of the database, as in SQL       not with var
+//	depends        terms with a comma between them         not with var
+//	recompute      a time such as 500ms                    not with var
+//	tables         tables with a comma between them        not with var
+//	role           a role of the database, as in SQL       any
+//	settings       settings with a comma between them      any
 //
 // A struct with neither list nor var is a model: it can be read and written by
 // its tags, and be the row of lists and vars that options name.
@@ -109,9 +115,104 @@
 //
 // A name is made of a to z, digits and underscores, and does not start with a
 // digit. The query names each parameter, with an @ in front, outside of quotes
-// and comments, and no other; it is bound as a value, never put into the text.
-// Behind an operator that holds an @, or when @ is the operator, there is a
-// space. What a subscriber leaves out is NULL.
+// and comments; it is bound as a value, never put into the text. What a
+// subscriber leaves out is NULL. Other names that the query has are values of
+// the identity.
+//
+// # Values of the identity
+//
+// In the where of a list or var, and in the query of a var, @name is a value of
+// the identity of whoever subscribes, which the subscriber can neither see nor
+// set:
+//
+//	type Note struct {
+//		_     struct{} `socksync:"table=notes; list=notes; where=owner = @user_id AND NOT archived"`
+//		ID    int64    `db:"id" json:"id" socksync:"pk"`
+//		Owner string   `db:"owner" json:"-"`
+//		Text  string   `db:"text" json:"text"`
+//	}
+//
+// Names are those of parameters. A value is text that Postgres reads as whatever
+// type the place has, or NULL. If the identity has no value of that name the
+// list or var is refused. What @name is not: outside of these places, in quotes
+// and in comments it is text like any other.
+//
+// An @ that is an operator, or a part of one, has a space behind it: @ x, a <@ b.
+// Where it cannot be told what an @ is, as in a <@b, it is a mistake.
+//
+// A condition is taken apart at the ANDs outside of brackets. A part that is
+// column = @name, with nothing else and with the column's bare name, costs a
+// change the same however many identities have the list open: the views that a
+// row belongs to are looked up. Any other part with a name, as owner = @user_id
+// OR shared, is asked of Postgres for all open identities, which costs more the
+// more there are. A condition with an OR or a CASE outside of brackets is one
+// part: put brackets around what is between ANDs.
+//
+// A column of the primary key that is equal a value of the identity in this way,
+// as user_name in user_name = @user, is the same for all rows that a subscriber
+// can have. It need not be published, and is left out of the key as it is
+// published, unless nothing else is in it.
+//
+// # Row-level security
+//
+// A list or var may be read under another role than the server's own, so that
+// its policies decide which rows a subscriber has. For them settings are made of
+// the identity:
+//
+//	role=app_user; settings=app.user_id @user_id, app.tenant @tenant
+//
+// A setting is a name with a dot, and a value of the identity with an @ in
+// front. A policy reads it with current_setting('app.user_id'). Both hold for
+// the transaction only in which the rows are read. The role has to be one that
+// the server's own may become, and without the right to pass policies over.
+//
+// # Joins, computed columns and groups
+//
+// A list may have the rows of a query, or of a view of the database, in place of
+// those of a table:
+//
+//	type FlightFull struct {
+//		_       struct{} `socksync:"view=flights_full; list=full; table=flights; depends=airports.iata > flights.origin"`
+//		ID      int64    `db:"id" json:"id" socksync:"pk"`
+//		Origin  string   `db:"origin" json:"origin"`
+//		Airport string   `db:"airport" json:"airport"`
+//	}
+//
+// Its key, columns, where, order and what subscribers choose by are columns of
+// the result. Rows that have the same key, or a NULL in it, are a mistake in the
+// query.
+//
+// What has to be said is which rows of the result are concerned when a row of a
+// table changes. table is the one whose primary key is the key of the list, with
+// the same names, if there is one: its row concerns the row of the same key. For
+// each other table there is a term in depends, or several:
+//
+//	table.column > table.column
+//	table.(column, column) > table.(column, column)
+//	table.column
+//
+// The first reads: a row of airports concerns whatever those rows of flights
+// concern whose origin is its iata. The table behind the > is the list's or has
+// terms of its own: countries.code > airports.country. Without a > the values
+// are the key of the row that is concerned, as in a list with a row for each
+// origin: depends=flights.origin. They are logged with every change, as they
+// were and as they are, so that a row that goes from one group to another
+// concerns both.
+//
+// The terms have to name every table that the query reads. Tables that are read
+// by functions only are not found by themselves either: a change of one that is
+// not named goes unseen. What a query makes of the time or of chance changes when
+// the row is read again for another reason, not by itself. A way that leads back
+// to a table that it comes from, as from employees to their managers, cannot be
+// said.
+//
+// Where this cannot be said the list is recomputed: it is read anew as a whole
+// after a change of its tables, and then not again for the interval.
+//
+//	view=by_hour; list=by_hour; recompute=500ms; tables=flights, airports
+//
+// The query of a list has no parameters and no values of the identity; where
+// has these. To group by what only a subscriber sees, publish a var.
 //
 // # Text in tags and options
 //
@@ -136,8 +237,10 @@
 // Columns of the primary key that an order does not name follow it, ascending,
 // so that it is always total.
 //
-// where is passed to Postgres as it is, in parentheses. It is part of the
-// program: never put text into it that comes from a peer.
+// where is passed to Postgres as it is, in parentheses, but for the values of the
+// identity, which are bound. It is part of the program: never put text into it
+// that comes from a peer. The query of a list is put into parentheses as well,
+// and so does not end with a semicolon.
 //
 // # Embedded structs
 //

@@ -68,6 +68,12 @@ const (
 	keySelect      key = "select"
 	keyQuery       key = "query"
 	keyColumns     key = "columns"
+	keyView        key = "view"
+	keyDepends     key = "depends"
+	keyRecompute   key = "recompute"
+	keyTables      key = "tables"
+	keyRole        key = "role"
+	keySettings    key = "settings"
 )
 
 // place is where something of a definition is written.

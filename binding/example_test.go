@@ -156,6 +156,88 @@ func ExampleParams() {
 	// true
 }
 
+// Note is a row of which each subscriber sees its own.
+type Note struct {
+	_     struct{} `socksync:"table=notes; list=notes; where=owner = @user_id AND NOT archived"`
+	Owner string   `db:"owner" json:"-" socksync:"pk"`
+	ID    int64    `db:"id" json:"id" socksync:"pk"`
+	Text  string   `db:"text" json:"text"`
+}
+
+// What the identity says already is no part of the key as it is published.
+func ExampleList_identity() {
+	notes := binding.List[Note]()
+	fmt.Println(notes.IdentityNames(), notes.Key, notes.BoundKey(), notes.Validate())
+
+	// An @ that is an operator has a space behind it.
+	err := binding.List[Note](binding.Where("owner = @user_id AND tags <@allowed")).Validate()
+	fmt.Println(err)
+	// Output:
+	// [user_id] [owner id] [owner] <nil>
+	// binding: list "notes": struct binding_test.Note: option Where("owner = @user_id AND tags <@allowed"): where: a space is missing before @allowed, or behind the @ if it is an operator
+}
+
+// FlightFull is a row of a view over flights and airports.
+type FlightFull struct {
+	_       struct{} `socksync:"view=flights_full; list=full; table=flights; depends=airports.iata > flights.origin"`
+	ID      int64    `db:"id" json:"id" socksync:"pk"`
+	Origin  string   `db:"origin" json:"origin"`
+	Airport string   `db:"airport" json:"airport"`
+}
+
+func ExampleView() {
+	full := binding.List[FlightFull]()
+	fmt.Println(full.Query, full.Depends, full.ReadTables(), full.Validate())
+	// Output: SELECT * FROM "flights_full" [airports."iata" > flights."origin"] [flights airports] <nil>
+}
+
+// Chains lead from table to table until the rows of the list are known.
+func ExampleDepends() {
+	full := binding.List[FlightFull](
+		binding.Query(`SELECT f.id, f.origin, a.name || ', ' || c.name AS airport FROM flights f
+			JOIN airports a ON a.iata = f.origin JOIN countries c ON c.code = a.country`),
+		binding.Depends("airports.iata > flights.origin", "countries.code > airports.country"))
+	fmt.Println(full.ReadTables(), full.Validate())
+
+	err := binding.List[FlightFull](binding.Depends("countries.code > airports.country")).Validate()
+	fmt.Println(err)
+	// Output:
+	// [flights airports countries] <nil>
+	// binding: list "full": struct binding_test.FlightFull: option Depends("countries.code > airports.country"): depends: countries."code" > airports."country": of airports it is not said which rows it concerns: it is not the list's table, nor does a term start with it
+}
+
+// Origin is a group, one for each origin.
+type Origin struct {
+	_       struct{} `socksync:"list=by_origin; depends=flights.origin; order=-flights, origin"`
+	Origin  string   `db:"origin" json:"origin" socksync:"pk"`
+	Flights int      `db:"flights" json:"flights"`
+}
+
+func ExampleList_groupBy() {
+	const query = "SELECT origin, count(*) AS flights FROM flights GROUP BY origin"
+	groups := binding.List[Origin](binding.Query(query))
+	fmt.Println(groups.Depends, groups.Validate())
+	// Output: [flights."origin"] <nil>
+}
+
+// The query is run as a whole when one of its tables has changed, twice a second
+// at most.
+func ExampleRecompute() {
+	const query = "SELECT origin, rank() OVER (ORDER BY count(*)) AS flights FROM flights GROUP BY origin"
+	ranks := binding.List[Origin](
+		binding.Query(query), binding.Depends(), binding.Recompute(500*time.Millisecond, "flights"))
+	fmt.Println(ranks.Recompute, ranks.Tables, ranks.Validate())
+	// Output: 500ms [flights] <nil>
+}
+
+// Policies of Postgres decide which notes a subscriber has.
+func ExampleRole() {
+	notes := binding.List[Note](
+		binding.Where("NOT archived"), binding.PrimaryKey("id"), binding.Role("app_user", "app.user_id @user_id"))
+	fmt.Println(notes.Role, notes.Settings, notes.IdentityNames(), notes.Validate())
+	// Output: app_user [{app.user_id user_id}] [user_id] <nil>
+}
+
 func ExampleVarDef() {
 	total := &binding.VarDef{Name: "total", Query: "SELECT count(*) FROM flights", Tables: []string{"flights"}}
 	fmt.Println(total, total.Validate())

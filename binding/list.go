@@ -3,8 +3,11 @@ package binding
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"time"
+
+	"github.com/socksync/socksync/internal/sqltext"
 )
 
 // DefaultMaxPageSize is the most rows on a page of a list that says nothing.
@@ -48,9 +51,10 @@ type ListDef struct {
 	Recompute time.Duration
 	// Tables are the tables that Query reads when Recompute is set, as in SQL.
 	Tables []string
-	// Role is a role of the database under which the list is read, with Settings,
-	// so that its policies of row-level security decide which rows a subscriber
-	// has. Empty means the server's own, for which there are mostly none.
+	// Role is a role of the database, by exact name, under which the list is
+	// read, with Settings, so that its policies of row-level security decide
+	// which rows a subscriber has. Empty means the server's own, for which there
+	// are mostly none.
 	Role string
 	// Settings are made from the subscriber's identity for Role's policies.
 	Settings []Setting
@@ -93,7 +97,7 @@ func listOf(t reflect.Type, opts []Option) *ListDef {
 	p := planOf(t)
 	p.take(keyList, keyVar)
 	p.apply(opts, "list", keyName, keyTable, keyPK, keyWhere, keyOrder, keyPageSize, keyMaxPageSize,
-		keyMaxWindow, keyFilter, keySort, keySearch)
+		keyMaxWindow, keyFilter, keySort, keySearch, keyQuery, keyView, keyDepends, keyRecompute, keyRole)
 	d := &ListDef{
 		Name:        p.settings[keyName].text,
 		Table:       p.settings[keyTable].text,
@@ -110,6 +114,8 @@ func listOf(t reflect.Type, opts []Option) *ListDef {
 		Row:         p.row,
 		src:         p.src,
 	}
+	d.fromQuery(p)
+	d.Role, d.Settings = p.role()
 	return d.WithDefaults()
 }
 
@@ -203,12 +209,13 @@ func (d *ListDef) Validate() error {
 	if d.src.isUnusable() {
 		return r.err()
 	}
-	checkTable(r, d.src, d.Table)
+	d.checkRead(r)
 	checkRow(r, d.src, d.Row)
 	checkColumns(r, d.src, d.Columns, d.Row)
 	checkKey(r, d.src, d.Key, d.Columns)
 	d.checkPublishedKey(r)
 	checkWhere(r, d.src, d.Where)
+	checkRole(r, d.src, d.Role, d.Settings)
 	checkOrder(r, d.src, d.Order, d.Columns)
 	d.checkAllowed(r)
 	d.checkSizes(r)
@@ -233,10 +240,12 @@ func (d *ListDef) checkSizes(r *report) {
 }
 
 // checkPublishedKey refuses a hidden key column: subscribers know rows by their
-// key, for one to start a window behind a row.
+// key, for one to start a window behind a row. What their identity says already
+// they do not need.
 func (d *ListDef) checkPublishedKey(r *report) {
+	bound := d.BoundKey()
 	for _, name := range d.Key {
-		if c, ok := columnNamed(d.Columns, name); ok && c.JSON == "" {
+		if c, ok := columnNamed(d.Columns, name); ok && c.JSON == "" && !slices.Contains(bound, name) {
 			r.add(d.src.column(name), "primary key: column %q is not published", name)
 		}
 	}
@@ -248,10 +257,15 @@ func checkRow(r *report, src *source, row reflect.Type) {
 	}
 }
 
-// checkWhere refuses white space, which is nothing that can be meant.
+// checkWhere finds what is wrong with a condition, one of white space being nothing that can be meant.
 func checkWhere(r *report, src *source, where string) {
-	if where != "" && strings.TrimSpace(where) == "" {
-		r.add(src.place(keyWhere), "where is empty")
+	at := src.place(keyWhere)
+	switch {
+	case where == "":
+	case sqltext.IsBlank(where):
+		r.add(at, "where is empty")
+	case checkEnclosed(r, at, "where", where):
+		checkValues(r, at, "where", where, nil)
 	}
 }
 

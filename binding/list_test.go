@@ -125,7 +125,7 @@ func TestListOptionMistakes(t *testing.T) {
 		{`PrimaryKey("nothing")`, []binding.Option{binding.PrimaryKey("nothing"), binding.Order("nothing")}, ``},
 		{`PrimaryKey("a b")`, []binding.Option{binding.PrimaryKey("a b")}, `column "a b": unexpected " b" after the name`},
 		{`Select("at")`, []binding.Option{binding.Select("at")}, "misplaced option: a list does not take it"},
-		{`Query("SELECT 1", "t")`, []binding.Option{binding.Query("SELECT 1", "t")}, "misplaced option: a list does not take it"},
+		{`Query("SELECT 1", "t")`, []binding.Option{binding.Query("SELECT 1", "t")}, "tables: only a list with recompute has them; say in depends which rows their changes concern"},
 		{`Name("y")`, []binding.Option{binding.Name("x"), binding.Name("y")}, "repeated option"},
 		{`Name("` + strings.Repeat("x", 129) + `")`, []binding.Option{binding.Name(strings.Repeat("x", 129))}, "the name has 129 bytes, at most 128 are allowed"},
 		{`Name("a\xff")`, []binding.Option{binding.Name("a\xff")}, "the name is not valid UTF-8"},

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Option says one thing about a definition that [List] or [Var] makes. It
@@ -24,8 +25,9 @@ func Name(name string) Option { return textOption(keyName, "Name", name) }
 func Table(name string) Option { return textOption(keyTable, "Table", name) }
 
 // Where chooses the rows of a list, or the row of a var, by a condition in SQL
-// over the columns of the row. It is passed to Postgres as it is: it must not
-// hold text that comes from a peer.
+// over the columns of the row. @name in it is a value of the subscriber's
+// identity. For the rest it is passed to Postgres as it is: it must not hold text
+// that comes from a peer.
 func Where(condition string) Option { return textOption(keyWhere, "Where", condition) }
 
 // Order is the order of a list, in the grammar of [ParseOrder].
@@ -71,7 +73,44 @@ func Select(column string) Option { return textOption(keySelect, "Select", colum
 // change the result, as in SQL; there is at least one. The query has one row
 // and one column, or, when T is a struct with db tags, one row and columns with
 // those names. Like Where it is part of the program.
+//
+// A list has the rows of the query, in place of those of a table; see
+// [ListDef]. Its tables are named only if it has [Recompute]; else it is
+// [Depends] that tells of them.
 func Query(sql string, tables ...string) Option { return textsOption(keyQuery, "Query", sql, tables) }
+
+// View makes a list of the rows of a view of the database, named as in SQL. It
+// is [Query] with all columns of the view.
+func View(name string) Option { return textOption(keyView, "View", name) }
+
+// Depends says which rows of a list with [Query] or [View] are concerned when
+// rows of a table change, in place of all that the tag says. A term is
+//
+//	table.column [> table.column]
+//
+// with names as in SQL, and (column, column) for several columns: see
+// [Dependency]. Without > the values are the key of the list's row.
+func Depends(terms ...string) Option { return textsOption(keyDepends, "Depends", "", terms) }
+
+// Recompute has a list with [Query] or [View] read anew as a whole after
+// changes of its tables, at most once in the interval, which is more than 0.
+// The tables, as in SQL, may as well be named by Query or by the tag.
+func Recompute(interval time.Duration, tables ...string) Option {
+	o := textsOption(keyRecompute, "Recompute", interval.String(), tables)
+	o.setting.text, o.setting.interval = "", interval
+	return o
+}
+
+// Role has a list or var read under a role of the database, named as in SQL,
+// whose policies of row-level security choose among the rows. A setting is for
+// the policies, and made of a value of the subscriber's identity:
+//
+//	Role("app_user", "app.user_id @user_id")
+//
+// It is in place of what the tag says of role and settings.
+func Role(role string, settings ...string) Option {
+	return textsOption(keyRole, "Role", role, settings)
+}
 
 func textOption(k key, name, text string) Option {
 	return Option{key: k, call: fmt.Sprintf("%s(%q)", name, text), setting: setting{text: text}}
@@ -83,7 +122,10 @@ func sizeOption(k key, name string, n int) Option {
 
 func textsOption(k key, name, text string, texts []string) Option {
 	args := make([]string, 0, 1+len(texts))
-	if text != "" || k == keyQuery {
+	switch {
+	case k == keyRecompute:
+		args = append(args, text)
+	case text != "" || k == keyQuery || k == keyRole:
 		args = append(args, strconv.Quote(text))
 	}
 	for _, s := range texts {
@@ -132,7 +174,11 @@ func (p *plan) checkOption(o Option) {
 		if len(s.texts) == 0 {
 			p.src.fail(o.key, at, "no columns")
 		}
-	case keyFilter, keySort, keySearch, keyParams: // none is a thing to say
+	case keyRecompute:
+		if s.interval <= 0 {
+			p.src.fail(o.key, at, "%v is no time to wait", s.interval)
+		}
+	case keyFilter, keySort, keySearch, keyParams, keyDepends: // none is a thing to say
 	default:
 		if strings.TrimSpace(s.text) == "" {
 			p.src.fail(o.key, at, "empty")

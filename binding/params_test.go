@@ -1,6 +1,7 @@
 package binding_test
 
 import (
+	"regexp"
 	"strings"
 	"testing"
 
@@ -63,19 +64,17 @@ func TestParamMistakes(t *testing.T) {
 		}},
 		{"twice", []string{"a", "b", "a"}, "SELECT @a, @b", []string{`params: repeated parameter "a"`}},
 		{"unused", []string{"a", "b"}, "SELECT @a", []string{"params: the query does not name @b"}},
-		{"unknown", []string{"a"}, "SELECT @a, @b, @b", []string{
-			"params: the query names @b, which is no parameter (behind an operator @ belongs a space)",
-		}},
-		{"longer", []string{"a"}, "SELECT @ab", []string{
-			"params: the query names @ab, which is no parameter (behind an operator @ belongs a space)",
-			"params: the query does not name @a",
-		}},
+		{"of the identity", []string{"a"}, "SELECT @a, @b, @b", nil},
+		{"longer", []string{"a"}, "SELECT @ab", []string{"params: the query does not name @a"}},
 		{"upper case", []string{"a"}, "SELECT @A", []string{
-			"params: the query names @A, which is no parameter (behind an operator @ belongs a space)",
+			`query: "A" is not a name of lower-case letters a to z, digits and underscores (behind an operator @ belongs a space)`,
 			"params: the query does not name @a",
 		}},
-		{"numbered", []string{"a"}, "SELECT @a, $1", []string{"params: the query has $ and a number: parameters are named, as in @a"}},
-		{"not UTF-8", []string{"a"}, "SELECT @a, '\xff'", []string{"params: the query is not valid UTF-8"}},
+		{"too long, of the identity", nil, "SELECT @" + strings.Repeat("x", 64), []string{
+			`query: the name "` + strings.Repeat("x", 64) + `" is longer than 63 bytes (behind an operator @ belongs a space)`,
+		}},
+		{"numbered", []string{"a"}, "SELECT @a, $1", []string{"query: it has $ and a number: values are named, as in @name"}},
+		{"not UTF-8", []string{"a"}, "SELECT @a, '\xff'", []string{"query: not valid UTF-8"}},
 		{"no query", []string{"a"}, " ", []string{"missing query"}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
@@ -168,9 +167,10 @@ func TestParamAfterOperator(t *testing.T) {
 		"SELECT b@a", "SELECT 1@a", "SELECT ä@a", "SELECT x$@a", "SELECT @a@a",
 	} {
 		d := &binding.VarDef{Name: "x", Query: query, Params: []string{"a"}, Tables: []string{"t"}}
-		require.Equal(t, []string{"params: a space is missing before @a in the query"}, problems(t, d.Validate()), query)
+		want := []string{"query: a space is missing before @a, or behind the @ if it is an operator"}
+		require.Equal(t, want, problems(t, d.Validate()), query)
 		d.Params = nil
-		require.NoError(t, d.Validate(), "without parameters the query is Postgres's")
+		require.Equal(t, want, problems(t, d.Validate()), query)
 	}
 }
 
@@ -193,16 +193,16 @@ func TestParamsNeedAQuery(t *testing.T) {
 
 func TestParamMistakesNameTheirPlace(t *testing.T) {
 	t.Parallel()
-	const query = `Query("SELECT @airport, @other", "t")`
+	const query = `Query("SELECT @airport, @other, $1", "t")`
 	tag := binding.DefinitionError{
 		Definition: `var "delays"`, Struct: "binding_test.delays", Field: "_", Tag: `socksync:"var=delays; params=airport, least"`,
 		Problem: "params: the query does not name @least",
 	}
 	option := binding.DefinitionError{
 		Definition: `var "delays"`, Struct: "binding_test.delays", Option: query,
-		Problem: "params: the query names @other, which is no parameter (behind an operator @ belongs a space)",
+		Problem: "query: it has $ and a number: values are named, as in @name",
 	}
-	d := binding.Var[delays](binding.Query("SELECT @airport, @other", "t"))
+	d := binding.Var[delays](binding.Query("SELECT @airport, @other, $1", "t"))
 	require.Equal(t, []binding.DefinitionError{option, tag}, mistakes(t, d.Validate()))
 
 	d = binding.Var[delays](binding.Query("SELECT 1", "t"), binding.Params("Airport"))
@@ -211,6 +211,9 @@ func TestParamMistakesNameTheirPlace(t *testing.T) {
 		Problem: `params: "Airport" is not a name of lower-case letters a to z, digits and underscores`,
 	}}, mistakes(t, d.Validate()))
 }
+
+// continued is a text with escapes that goes on in another line.
+var continued = regexp.MustCompile(`[eE]'(?s:.*)'\s*(--.*)?[\r\n](?s:.*)'`)
 
 // FuzzParams: the driver, which has a reader of its own, binds the parameters of
 // what is accepted and nothing else.
@@ -222,7 +225,10 @@ func FuzzParams(f *testing.F) {
 		d := &binding.VarDef{Name: "x", Query: query, Params: []string{"a"}, Tables: []string{"t"}}
 		got := problems(t, d.Validate())
 		_, args, err := pgx.StrictNamedArgs{"a": 1}.RewriteQuery(t.Context(), nil, query, nil)
-		if got == nil {
+		if continued.MatchString(query) {
+			return // which the driver does not know
+		}
+		if got == nil && d.IdentityNames() == nil {
 			require.NoError(t, err)
 			require.Equal(t, []any{1}, args)
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // splitOutside divides text at sep where it stands outside of single and
@@ -49,7 +50,7 @@ func splitTag(tag string) ([]string, error) {
 func structKeys() []key {
 	return []key{
 		keyTable, keyList, keyVar, keyWhere, keyOrder, keyPageSize, keyMaxPageSize, keyMaxWindow,
-		keyFilter, keySort, keySearch, keyParams,
+		keyFilter, keySort, keySearch, keyParams, keyView, keyDepends, keyRecompute, keyTables, keyRole, keySettings,
 	}
 }
 
@@ -58,15 +59,19 @@ func fieldKeys() []key { return []key{keyPK, keyFilter, keySort, keySearch} }
 
 // listKeys are the keys that only a list can have.
 func listKeys() []key {
-	return []key{keyList, keyOrder, keyPageSize, keyMaxPageSize, keyMaxWindow, keyFilter, keySort, keySearch}
+	return []key{
+		keyList, keyOrder, keyPageSize, keyMaxPageSize, keyMaxWindow, keyFilter, keySort, keySearch,
+		keyView, keyDepends, keyRecompute, keyTables,
+	}
 }
 
 // setting is what a tag or an option says about one key.
 type setting struct {
-	text   string   // empty where the key takes a number
-	texts  []string // tables of a query, columns of a key, whatever is a list
-	number int
-	at     place
+	text     string   // empty where the key takes something else
+	texts    []string // tables of a query, columns of a key, whatever is a list
+	number   int
+	interval time.Duration
+	at       place
 }
 
 // settings is everything that is said, at most once for each key.
@@ -99,7 +104,11 @@ func parseSetting(k key, value string, at place, src *source) setting {
 	switch k {
 	case keyPageSize, keyMaxPageSize, keyMaxWindow:
 		return setting{number: parseSize(k, value, at, src), at: at}
-	case keyFilter, keySort, keySearch, keyParams:
+	case keyRecompute:
+		return setting{interval: parseInterval(value, at, src), at: at}
+	case keyDepends:
+		return setting{texts: []string{value}, at: at} // there are commas within its terms
+	case keyFilter, keySort, keySearch, keyParams, keyTables, keySettings:
 		texts, _ := splitOutside(value, ',') // the quotes of the whole tag are closed, and so are those of a value
 		return setting{texts: texts, at: at}
 	}
@@ -137,6 +146,20 @@ func checkTogether(found settings, at place, src *source) {
 			src.fail(k, at, "misplaced key %s: a list has no parameters", k)
 		}
 	}
+}
+
+// parseInterval reads a time such as 500ms.
+func parseInterval(value string, at place, src *source) time.Duration {
+	interval, err := time.ParseDuration(value)
+	switch {
+	case err != nil:
+		src.fail(keyRecompute, at, "recompute: %q is not a time such as 500ms", value)
+		return 0
+	case interval <= 0:
+		src.fail(keyRecompute, at, "recompute: %v is no time to wait", interval)
+		return 0
+	}
+	return interval
 }
 
 // parseSize reads a number of rows; it is at least 1.

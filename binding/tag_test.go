@@ -43,6 +43,9 @@ func TestBlankFieldTag(t *testing.T) {
 		{"everything", `socksync:"table=t; list=x; where=id > 0; order=-name; page_size=5; max_page_size=9"`, nil},
 		{"var", `socksync:"table=t; var=x; where=id = 1; params=a"`, nil},
 		{"choice", `socksync:"table=t; list=x; max_window=9; filter=*; sort=id, name; search=name"`, nil},
+		{"a view's", `socksync:"view=v; list=x; recompute=1m30s; tables=t; role=r; settings=a.b @c, d.e @f"`, []string{"missing table"}},
+		{"dependencies", `socksync:"table=t; view=v; list=x; depends=a.(b, c) > t.(d, e), f.g"`, nil},
+		{"a var's role", `socksync:"table=t; var=x; role=r; settings=a.b @c"`, nil},
 		{"quoted semicolons", quotes, nil},
 		{"unknown", `socksync:"table=t; tabel=u"`, []string{`unknown key "tabel"`}},
 		{"case", `socksync:"Table=t"`, []string{`unknown key "Table"`, "missing table"}},
@@ -54,6 +57,18 @@ func TestBlankFieldTag(t *testing.T) {
 		{"empty", `socksync:""`, []string{"an empty entry", "missing table"}},
 		{"pk", `socksync:"table=t; pk"`, []string{"misplaced key pk: it belongs on a field that is a column"}},
 		{"list and var", `socksync:"table=t; list=x; var=y"`, []string{"misplaced key list: a struct with var is one row"}},
+		{"var and view", `socksync:"table=t; var=y; view=v; depends=a.b; recompute=1s; tables=t"`, []string{
+			"misplaced key view: a struct with var is one row",
+			"misplaced key depends: a struct with var is one row",
+			"misplaced key recompute: a struct with var is one row",
+			"misplaced key tables: a struct with var is one row",
+		}},
+		{"no times", `socksync:"table=t; recompute=500"`, []string{`recompute: "500" is not a time such as 500ms`}},
+		{"no time", `socksync:"table=t; recompute=-1s"`, []string{"recompute: -1s is no time to wait"}},
+		{"no values", `socksync:"table=t; view=; depends; recompute=; tables; role; settings="`, []string{
+			"key view has no value", "key depends has no value", "key recompute has no value", "key tables has no value",
+			"key role has no value", "key settings has no value",
+		}},
 		{"var and order", `socksync:"table=t; var=y; order=id; page_size=1; max_page_size=2; max_window=3; filter=*; sort=*; search=a"`, []string{
 			"misplaced key order: a struct with var is one row",
 			"misplaced key page_size: a struct with var is one row",
@@ -136,6 +151,8 @@ func FuzzTag(f *testing.F) {
 	f.Add(`socksync:"table=t; var=x; where=a = 'b;c'"`, `json:"y,omitempty"`)
 	f.Add(`socksync:"table=t; list=x; filter=*(eq ne), \"name\"(lt); sort=name; search=Name; max_window=100"`, `socksync:"pk; filter=in; sort; search"`)
 	f.Add(`socksync:"table=t; var=x; params=a, b"`, `socksync:"pk"`)
+	f.Add(`socksync:"table=t; view=s.v; list=x; depends=a.b > t.c, d.(e) > \"A\".f; where=id = @x; role=r; settings=a.b @c"`, `socksync:"pk"`)
+	f.Add(`socksync:"view=v; list=x; recompute=1s; tables=t, \"T\".u"`, `socksync:"pk"`)
 	f.Fuzz(func(t *testing.T, blankTag, fieldTag string) {
 		row := tagged(blankTag, fieldTag)
 		query := binding.Query("SELECT @a AS id, @b AS name", "t")
@@ -154,7 +171,29 @@ func FuzzTag(f *testing.F) {
 	})
 }
 
-// fuzzList says what d allows by options.
+// queryOptions says what d reads by options.
+func queryOptions(d *binding.ListDef) []binding.Option {
+	var options []binding.Option
+	if d.Query != "" {
+		options = append(options, binding.Query(d.Query))
+	}
+	if d.Recompute > 0 {
+		options = append(options, binding.Recompute(d.Recompute, d.Tables...))
+	}
+	var terms, settings []string
+	for _, dependency := range d.Depends {
+		terms = append(terms, dependency.String())
+	}
+	for _, s := range d.Settings {
+		settings = append(settings, s.Name+" @"+s.Value)
+	}
+	if d.Role != "" {
+		options = append(options, binding.Role(binding.QuoteIdent(d.Role), settings...))
+	}
+	return append(options, binding.Depends(terms...))
+}
+
+// fuzzList says by options what d is.
 func fuzzList(t *testing.T, d *binding.ListDef, row reflect.Type) {
 	t.Helper()
 	if err := d.Validate(); err != nil {
@@ -171,17 +210,22 @@ func fuzzList(t *testing.T, d *binding.ListDef, row reflect.Type) {
 	for _, rule := range d.Filter {
 		rules = append(rules, ruleText(rule))
 	}
-	same := binding.ListOf(row, []binding.Option{
-		binding.Filter(rules...), binding.Sort(names(d.Sort)...), binding.Search(names(d.Search)...), binding.MaxWindow(d.MaxWindow),
-	})
+	same := binding.ListOf(row, append(queryOptions(d),
+		binding.Filter(rules...), binding.Sort(names(d.Sort)...), binding.Search(names(d.Search)...), binding.MaxWindow(d.MaxWindow)))
 	require.NoError(t, same.Validate())
+	require.Equal(t, d.Query, same.Query)
+	require.Equal(t, d.Depends, same.Depends)
+	require.Equal(t, d.Recompute, same.Recompute)
+	require.Equal(t, d.Tables, same.Tables)
+	require.Equal(t, d.Role, same.Role)
+	require.Equal(t, d.Settings, same.Settings)
 	require.Equal(t, d.Filter, same.Filter)
 	require.Equal(t, d.Sort, same.Sort)
 	require.Equal(t, d.Search, same.Search)
 	require.Equal(t, d.MaxWindow, same.MaxWindow)
 	for _, column := range d.Columns {
 		published := column.JSON != ""
-		require.True(t, published || !slices.Contains(d.Key, column.Name))
+		require.True(t, published || !slices.Contains(d.Key, column.Name) || slices.Contains(d.BoundKey(), column.Name))
 		require.True(t, published || !slices.Contains(append(d.Sort, d.Search...), column.Name))
 	}
 }

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
+
+	"github.com/socksync/socksync/internal/sqltext"
 )
 
 // VarDef defines a var: one value, published whenever it changes. It is plain
@@ -19,7 +21,8 @@ type VarDef struct {
 	// query names each at least once, with an @ in front: @airport. Each is a
 	// value as Postgres takes the place where it stands to be, NULL where the
 	// subscriber gives none. A name is made of lower-case letters a to z,
-	// digits and underscores, and does not start with a digit.
+	// digits and underscores, and does not start with a digit. Names that the
+	// query has and Params has not are values of the subscriber's identity.
 	Params []string
 	// Tables are the tables whose changes may change the value, as in SQL.
 	Tables []string
@@ -60,8 +63,9 @@ func Var[T any](opts ...Option) *VarDef { return varOf(reflect.TypeFor[T](), opt
 func varOf(t reflect.Type, opts []Option) *VarDef {
 	p, isRow := varPlan(t)
 	p.take(keyVar, keyList)
-	p.apply(opts, "var", keyName, keyTable, keyPK, keyWhere, keySelect, keyQuery, keyParams)
+	p.apply(opts, "var", keyName, keyTable, keyPK, keyWhere, keySelect, keyQuery, keyParams, keyRole)
 	d := &VarDef{Name: p.settings[keyName].text, Type: t, src: p.src, made: true}
+	d.Role, d.Settings = p.role()
 	if isRow {
 		d.Type, d.Columns = p.row, p.columns
 		if len(p.columns) == 0 && !p.src.failed[keyColumns] {
@@ -138,8 +142,11 @@ func (d *VarDef) fromRow(p *plan) {
 // that a condition that does not choose one row cannot go unseen.
 func (d *VarDef) selectRow(p *plan, columns []string) {
 	table, where := p.settings[keyTable].text, p.settings[keyWhere].text
-	if where == "" && !p.src.failed[keyWhere] {
+	if sqltext.IsBlank(where) && !p.src.failed[keyWhere] {
 		p.src.fail(keyWhere, p.src.place(keyWhere), "missing where: it chooses the row")
+	}
+	if err := sqltext.Closed(where); err != nil {
+		p.src.fail(keyWhere, p.src.place(keyWhere), "where: %v", err)
 	}
 	if table == "" && !p.src.failed[keyTable] {
 		p.src.fail(keyTable, p.src.place(keyTable), "missing table")
@@ -181,6 +188,7 @@ func (d *VarDef) Validate() error {
 	}
 	d.checkQuery(r)
 	d.checkParams(r)
+	checkRole(r, d.src, d.Role, d.Settings)
 	if len(d.Columns) > 0 {
 		checkRow(r, d.src, d.Type)
 		checkColumns(r, d.src, d.Columns, d.Type)
@@ -196,6 +204,10 @@ func (d *VarDef) checkQuery(r *report) {
 		r.add(place{}, "missing tables: the var would never change")
 	}
 	at := d.src.place(keyQuery)
+	if at.option == "" {
+		at = d.src.place(keyWhere)
+	}
+	checkValues(r, at, "query", d.Query, d.Params)
 	if at.option == "" {
 		at = d.src.place(keyTable)
 	}

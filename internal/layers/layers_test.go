@@ -41,6 +41,7 @@ var table = map[string]layer{
 	"internal/backoff":    {level: 0, noDatabase: true},
 	"internal/localpg":    {level: 0},
 	"internal/localredis": {level: 0},
+	"internal/headless":   {level: 0, noDatabase: true, testsOnly: true},
 	"internal/layers":     {level: 0},
 	"internal/sqltext":    {level: 0, noDatabase: true},
 
@@ -68,10 +69,11 @@ var table = map[string]layer{
 	"broadcast":       {level: 3, imports: []string{"protocol", "internal/window"}, noDatabase: true},
 	"broadcast/redis": {level: 3, imports: []string{"protocol", "internal/window"}, noDatabase: true},
 
-	"server":       {level: 4, allBelow: true},
-	"auth/*":       {level: 5, allBelow: true},
-	"cmd/socksync": {level: 5, allBelow: true},
-	"examples/*":   {level: 5, allBelow: true},
+	"server":           {level: 4, allBelow: true},
+	"auth/*":           {level: 5, allBelow: true},
+	"cmd/socksync":     {level: 5, allBelow: true},
+	"internal/example": {level: 5, allBelow: true},
+	"examples/*":       {level: 6, allBelow: true},
 }
 
 // helpers know nothing of the project, so that every package above them may use them.
