@@ -51,9 +51,7 @@ create trigger notify_account after update on account for each row execute funct
 // In "durable" each commit waits for the disk (fsync and synchronous_commit on, the defaults of PostgreSQL), which is
 // what a writer notices. In "asynchronous" it does not (synchronous_commit off), which shows the processor time.
 func BenchmarkCommits(b *testing.B) {
-	server := pgtest.Server(b, &localpg.Config{Options: map[string]string{
-		"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "shared_buffers": "256MB",
-	}})
+	server := durableServer(b)
 	none := newContender(b, server, "none")
 	feed := newContender(b, server, "feed")
 	feed.follow(b)
@@ -76,6 +74,36 @@ func BenchmarkCommits(b *testing.B) {
 			b.ReportMetric(notify.rate(), "notify-commits/s")
 		})
 	}
+}
+
+// BenchmarkLoggedCommits compares the commits of writers to a table that a feed follows by its key with those to tables of
+// which a further column is logged: one that the writers do not change, and the one that each commit changes. All else is
+// as in BenchmarkCommits.
+func BenchmarkLoggedCommits(b *testing.B) {
+	server := durableServer(b)
+	key, kept, changed := newContender(b, server, "key"), newContender(b, server, "kept"), newContender(b, server, "changed")
+	key.follow(b)
+	kept.follow(b, "branch")
+	changed.follow(b, "balance")
+	for _, mode := range []struct{ name, synchronous string }{{"durable", "on"}, {"asynchronous", "off"}} {
+		b.Run(mode.name, func(b *testing.B) {
+			for b.Loop() {
+				race(b, mode.synchronous, []*contender{key, kept, changed})
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(key.rate(), "commits/s")
+			b.ReportMetric(kept.ratio(key), "kept-ratio")
+			b.ReportMetric(changed.ratio(key), "changed-ratio")
+		})
+	}
+}
+
+// durableServer loses nothing in a crash, as PostgreSQL does by default.
+func durableServer(b *testing.B) *localpg.Server {
+	b.Helper()
+	return pgtest.Server(b, &localpg.Config{Options: map[string]string{
+		"fsync": "on", "full_page_writes": "on", "synchronous_commit": "on", "shared_buffers": "256MB",
+	}})
 }
 
 // contender is a database whose commits are counted.
@@ -116,13 +144,13 @@ func (c *contender) exec(b *testing.B, sql string, args ...any) {
 }
 
 // follow installs the triggers and has a feed follow the table until the benchmark ends, or stop is called.
-func (c *contender) follow(b *testing.B) (stop func()) {
+func (c *contender) follow(b *testing.B, columns ...string) (stop func()) {
 	b.Helper()
 	key := []string{"id"}
 	require.NoError(b, migrations.Up(b.Context(), c.pool))
-	require.NoError(b, migrations.Install(b.Context(), c.pool, []migrations.Table{{Name: "account", Key: key}}))
+	require.NoError(b, migrations.Install(b.Context(), c.pool, []migrations.Table{{Name: "account", Key: key, Logged: columns}}))
 	feed, err := listen.New(&listen.Config{
-		Pool: c.pool, Tables: []listen.Table{{Name: "account", Key: key}}, Log: slog.New(slog.DiscardHandler),
+		Pool: c.pool, Tables: []listen.Table{{Name: "account", Key: key, Logged: columns}}, Log: slog.New(slog.DiscardHandler),
 	}, idle{})
 	require.NoError(b, err)
 	require.NoError(b, feed.Start(context.Background()))

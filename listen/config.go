@@ -19,7 +19,8 @@ type Table struct {
 	// the table is a Change.All.
 	Key []string
 	// Logged are the names of further columns whose values the triggers log behind the key, those that a row had and
-	// those that it has. Nil means none.
+	// those that it has. Each must exist for the table to count as present. The triggers may log more than these and in
+	// another order; while they do not log one of them, each change of the table is a Change.All. Nil means none.
 	Logged []string
 	// Columns are the names of further columns that must exist for the table to count as present. Nil means none.
 	Columns []string
@@ -49,10 +50,11 @@ type Config struct {
 	// Loads is how many loads may read at the same time, each on a connection of the pool. Default: half of the pool,
 	// at least 1 and at most 4.
 	Loads int
-	// MaxKeys is the number of keys of one table up to which they are handed over; with more, the table has Change.All.
-	// Default: 250,000.
+	// MaxKeys is the number of keys and rows of logged values of one table up to which they are handed over; with more,
+	// the table has Change.All. Default: 250,000.
 	MaxKeys int
-	// Repair puts the triggers on tables that lack some, for instance migrations.Install. It is called in the background.
+	// Repair puts the triggers on tables that lack some, for instance migrations.Install. It is called in the background,
+	// with what the triggers log for other processes in Table.Logged too.
 	// Nil: missing triggers are reported by the log and by Ready, and someone else has to install them.
 	Repair func(ctx context.Context, tables []Table) error
 	// Log takes what an operator should know. Default: slog.Default().

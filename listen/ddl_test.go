@@ -248,3 +248,24 @@ func truncateUntil(t *testing.T, pool *pgxpool.Pool, done <-chan struct{}) {
 		}
 	}
 }
+
+// TestPolicies has policies of row-level security change, which change what somebody sees and no row.
+func TestPolicies(t *testing.T) {
+	t.Parallel()
+	pool := pgtest.New(t)
+	exec(t, pool, "create table flights (id bigint primary key)")
+	f := startOn(t, pool, []Table{{Name: "flights", Key: []string{"id"}}}, often, repairing)
+	f.agrees(t)
+	for i, sql := range []string{
+		"alter table flights enable row level security",
+		"alter table flights force row level security",
+		"create policy own on flights using (id > 0)",
+		"alter policy own on flights using (id > 1)",
+		"drop policy own on flights",
+		"alter table flights no force row level security",
+		"alter table flights disable row level security",
+	} {
+		exec(t, pool, sql)
+		f.wait(t, sql, func() bool { return f.alls["flights"] == i+2 })
+	}
+}

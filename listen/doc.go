@@ -12,6 +12,8 @@
 //   - Nothing is lost by an error, by a connection that breaks or by a restart: the position moves only when a drain was
 //     committed, and the log is kept.
 //   - Where the past cannot be known, after a crash, a failover or a TRUNCATE, the table has [Change.All].
+//   - With the keys come the values of other columns that [Table.Logged] names, as they were and as they are, by which a
+//     Drainer finds the rows of other tables that a change concerns, or did before it.
 //
 // # Reading by the difference of two snapshots
 //

@@ -259,11 +259,10 @@ func (t *table) change(d *delta, limit int) *Change {
 		d = &delta{}
 	}
 	if !t.pending.empty() {
-		all := t.pending
-		all.keySet = keySet{}
+		all := &delta{}
 		all.merge(&t.pending, limit)
 		all.merge(d, limit)
-		d = &all
+		d = all
 	}
 	if d.empty() {
 		return nil

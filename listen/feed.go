@@ -91,9 +91,9 @@ func (f *Feed) Kick() {
 }
 
 // Watch adds a table, which begins with a Change.All or Change.Missing. Of one that is watched already it adds the
-// columns, and the key if it had none.
+// columns, those to be logged behind those that are, and the key if it had none.
 func (f *Feed) Watch(t Table) {
-	t.Key, t.Columns = slices.Clone(t.Key), slices.Clone(t.Columns)
+	t.Key, t.Logged, t.Columns = slices.Clone(t.Key), slices.Clone(t.Logged), slices.Clone(t.Columns)
 	f.names.add(t.Name)
 	f.inbox.ask(func() { f.inbox.watched = append(f.inbox.watched, t) })
 }

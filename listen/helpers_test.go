@@ -62,7 +62,7 @@ func install(t testing.TB, pool *pgxpool.Pool, tables ...Table) {
 func installTriggers(ctx context.Context, pool *pgxpool.Pool, tables []Table) error {
 	var all []migrations.Table
 	for _, table := range tables {
-		all = append(all, migrations.Table{Name: table.Name, Key: table.Key})
+		all = append(all, migrations.Table{Name: table.Name, Key: table.Key, Logged: table.Logged})
 	}
 	return migrations.Install(ctx, pool, all)
 }

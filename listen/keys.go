@@ -25,6 +25,13 @@ func (s *keySet) add(key []string) {
 	s.keys = append(s.keys, key)
 }
 
+// has reports whether a key is in the set.
+func (s *keySet) has(key []string) bool {
+	s.name = appendName(s.name[:0], key)
+	_, known := s.seen[string(s.name)]
+	return known
+}
+
 // appendName appends what tells a key from all others with as many columns.
 func appendName(dst []byte, key []string) []byte {
 	for _, column := range key[:len(key)-1] {
@@ -37,28 +44,51 @@ func appendName(dst []byte, key []string) []byte {
 // delta is what is known of the changes of one table since a moment. The zero value is: none.
 type delta struct {
 	keySet
-	all bool
+	logged  keySet // picks of the layout, as they are in the log
+	all     bool
+	scratch []string
 }
 
 func (d *delta) empty() bool { return !d.all && len(d.keys) == 0 }
 
+// size is what counts against a limit.
+func (d *delta) size() int { return len(d.keys) + len(d.logged.keys) }
+
 // addAll says that anything may have changed. Keys say no more then.
 func (d *delta) addAll() { *d = delta{all: true} }
 
-// addKeys adds a row of the log: the flat list of the columns of some keys. Nil stands for everything. A list that
-// cannot be keys of the table, since a trigger had another idea of the key, may be any of them.
-func (d *delta) addKeys(flat []string, columns, limit int) {
+// addRow adds a row of the log: the flat list of the texts of some rows of the table, and how many there are of each. Nil
+// stands for everything. What does not fit the layout, since a trigger had another idea of it, may be anything.
+func (d *delta) addRow(flat []string, width int, l *layout, limit int) {
 	switch {
 	case d.all:
 		return
-	case flat == nil || columns == 0 || len(flat)%columns != 0:
+	case flat == nil || !l.fits(flat, width):
 		d.addAll()
 		return
 	}
-	for key := range slices.Chunk(flat, columns) {
-		d.add(key)
+	for row := range slices.Chunk(flat, width) {
+		d.add(row[:l.key:l.key])
+		if len(l.picks) > 0 && !d.addLogged(row, l) {
+			d.addAll()
+			return
+		}
 	}
-	if len(d.keys) > limit {
+	d.bound(limit)
+}
+
+// addLogged adds the values of a row. It returns false if they are none.
+func (d *delta) addLogged(row []string, l *layout) (ok bool) {
+	d.scratch, ok = l.pick(d.scratch[:0], row)
+	if ok && !d.logged.has(d.scratch) {
+		d.logged.add(slices.Clone(d.scratch))
+	}
+	return ok
+}
+
+// bound gives up what is more than the limit.
+func (d *delta) bound(limit int) {
+	if d.size() > limit {
 		d.addAll()
 	}
 }
@@ -74,12 +104,17 @@ func (d *delta) merge(o *delta, limit int) {
 	for _, key := range o.keys {
 		d.add(key)
 	}
-	if len(d.keys) > limit {
-		d.addAll()
+	for _, picked := range o.logged.keys {
+		d.logged.add(picked)
 	}
+	d.bound(limit)
 }
 
 // change returns the delta for the Drainer, which may keep it.
 func (d *delta) change() *Change {
-	return &Change{Keys: slices.Clone(d.keys), All: d.all}
+	c := &Change{Keys: slices.Clone(d.keys), All: d.all}
+	for _, picked := range d.logged.keys {
+		c.Logged = append(c.Logged, values(picked))
+	}
+	return c
 }

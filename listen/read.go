@@ -16,7 +16,9 @@ const (
 		coalesce((select upto::text from socksync.pruned), ''), (select last_value from socksync.bell),
 		coalesce((select xmin::text::pg_catalog.int8 from socksync.epoch), 0)`
 	pooledStateSQL = stateSQL + `, pg_catalog.pg_is_in_recovery(), ` + identitySQL
-	changesSQL     = `select c.relation::pg_catalog.int8, c.keys from socksync.changes($1, $2) c`
+	// changesSQL reads the log, and how many texts each row of a table has in it: the length of the last dimension.
+	changesSQL = `select c.relation::pg_catalog.int8, c.keys,
+		coalesce(pg_catalog.array_length(c.keys, pg_catalog.array_ndims(c.keys)), 0) from socksync.changes($1, $2) c`
 )
 
 // state is what the feed's own tables say, all in one snapshot but for the flag, which is outside transactions.
@@ -60,8 +62,9 @@ func queueChanges(b *pgx.Batch, from Snapshot, into *collect) {
 	b.Queue(changesSQL, xmax, running).Query(func(rows pgx.Rows) error {
 		var relation int64
 		var keys []string
-		_, err := pgx.ForEachRow(rows, []any{&relation, &keys}, func() error {
-			into.add(relation, keys)
+		var width int
+		_, err := pgx.ForEachRow(rows, []any{&relation, &keys, &width}, func() error {
+			into.add(relation, keys, width)
 			return nil
 		})
 		if err != nil {

@@ -22,9 +22,10 @@ func (f *Feed) checkTriggers() {
 	var relations []string
 	for _, t := range f.tables.list {
 		relations = append(relations, t.print.uncovered...)
-		if t.missing == nil && (t.altered || len(t.print.uncovered) > 0) {
+		if t.missing == nil && (t.altered || len(t.print.uncovered) > 0 || t.misfit()) {
 			lacking = append(lacking, t)
 		}
+		f.reportMisfit(t)
 	}
 	slices.Sort(relations)
 	if all := strings.Join(relations, ", "); all != f.repair.reported {
@@ -35,6 +36,21 @@ func (f *Feed) checkTriggers() {
 	if len(lacking) > 0 {
 		f.startRepair(lacking)
 	}
+}
+
+// misfit reports whether the triggers are there and do not log all columns that they should.
+func (t *table) misfit() bool {
+	return t.known && t.missing == nil && len(t.print.uncovered) == 0 && !t.layout.ok
+}
+
+// reportMisfit says it once. The feed is ready all the same, since nothing goes unnoticed.
+func (f *Feed) reportMisfit(t *table) {
+	misfit := t.misfit()
+	if misfit && !t.misfits {
+		f.config.Log.Warn("the triggers of a table do not log all columns that are wanted: it is read again at each change",
+			"table", t.Name, "wanted", t.Logged, "logged", t.print.logged, "repair", f.config.Repair != nil)
+	}
+	t.misfits = misfit
 }
 
 func (f *Feed) reportTriggers(relations string) {
@@ -61,7 +77,7 @@ func (f *Feed) startRepair(lacking []*table) {
 	r.next = now.Add(r.wait)
 	tables := make([]Table, len(lacking))
 	for i, t := range lacking {
-		tables[i] = t.Table
+		tables[i] = t.repaired()
 		t.altered = false
 	}
 	f.work.Go(func() {

@@ -17,7 +17,8 @@ type tables struct {
 type table struct {
 	Table
 	print   fingerprint
-	known   bool  // print was read
+	known   bool // print was read
+	layout  layout
 	pending delta // what the Drainer has not been told yet
 	// floor is the snapshot of the last drain that had everything read again, for a reason that may not show in the log.
 	// A load that began before it is worthless.
@@ -25,6 +26,7 @@ type table struct {
 	missing error // what lacks now
 	told    bool  // the Drainer knows of missing
 	altered bool  // since its triggers were last seen to
+	misfits bool  // it was said that the triggers do not log what is wanted
 	blocked *blocked
 }
 
@@ -50,11 +52,7 @@ func (ts *tables) reset() {
 func (ts *tables) watch(w Table) {
 	ts.fresh = true
 	if t := ts.byName[w.Name]; t != nil {
-		if len(t.Key) == 0 {
-			t.Key = w.Key
-		}
-		t.Columns = append(t.Columns, w.Columns...)
-		t.known = false
+		t.extend(&w)
 		return
 	}
 	if ts.byName == nil {
@@ -63,6 +61,21 @@ func (ts *tables) watch(w Table) {
 	t := &table{Table: w}
 	ts.list = append(ts.list, t)
 	ts.byName[w.Name] = t
+}
+
+// extend adds what another definition of the table needs. The changes known so far lack it, so that the table is read
+// again.
+func (t *table) extend(w *Table) {
+	if len(t.Key) == 0 {
+		t.Key = w.Key
+	}
+	t.Columns = append(t.Columns, w.Columns...)
+	for _, column := range w.Logged {
+		if !slices.Contains(t.Logged, column) {
+			t.Logged = append(t.Logged, column)
+		}
+	}
+	t.known = false
 }
 
 func (ts *tables) listNames() []string {
@@ -82,6 +95,7 @@ func (ts *tables) update(prints []fingerprint) (changed []*table) {
 		}
 		t.altered = t.altered || t.print.hash != ""
 		t.print, t.known = prints[i], true
+		t.layout = layoutOf(&t.Table, &t.print)
 		t.missing, t.told = t.print.lacks(&t.Table), false
 		t.pending.addAll()
 		changed = append(changed, t)
@@ -141,7 +155,7 @@ type collect struct {
 
 // add takes one row of the log. Relations that no table has are someone else's, or belong to a partition that was
 // attached a moment ago: then the fingerprint at the end of the drain differs, and the table is read again.
-func (c *collect) add(relation int64, keys []string) {
+func (c *collect) add(relation int64, keys []string, width int) {
 	c.rows++
 	for _, t := range c.tables.byRelation[relation] {
 		d := c.deltas[t]
@@ -152,6 +166,6 @@ func (c *collect) add(relation int64, keys []string) {
 			}
 			c.deltas[t] = d
 		}
-		d.addKeys(keys, len(t.Key), c.limit)
+		d.addRow(keys, width, &t.layout, c.limit)
 	}
 }

@@ -1,11 +1,17 @@
 package listen
 
 import (
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
 )
+
+// addKeys adds a row of the log of a table whose triggers log its key.
+func (d *delta) addKeys(flat []string, columns, limit int) {
+	d.addRow(flat, columns, &layout{ok: true, key: columns, width: columns}, limit)
+}
 
 func TestDelta(t *testing.T) {
 	t.Parallel()
@@ -60,6 +66,101 @@ func TestChangeLeavesPending(t *testing.T) {
 		require.Equal(t, &Change{Keys: [][]string{{"1"}}}, table.change(nil, 10))
 	}
 	require.Equal(t, [][]string{{"1"}}, table.pending.keys)
+}
+
+// printOf is the print of a table whose triggers log these columns.
+func printOf(logged ...string) *fingerprint { return &fingerprint{logged: logged, watched: logged} }
+
+// TestDeltaLogged has values behind the keys, each row of values once.
+func TestDeltaLogged(t *testing.T) {
+	t.Parallel()
+	l := layoutOf(&Table{Key: []string{"id"}, Logged: []string{"b", "a"}}, printOf("a", "other", "b"))
+	texts := func(d *delta) (all [][]string) {
+		for _, row := range d.change().Logged {
+			shown := make([]string, len(row))
+			for i, value := range row {
+				shown[i] = "NULL"
+				if value != nil {
+					shown[i] = *value
+				}
+			}
+			all = append(all, shown)
+		}
+		return all
+	}
+	var d delta
+	d.addRow([]string{"1", "=x", "=o", "=y", "1", "=x", "=p", "=y", "2", "-", "-", "="}, 4, &l, 10)
+	d.addRow([]string{"3", "=-", "=", "-"}, 4, &l, 10)
+	require.Equal(t, [][]string{{"1"}, {"2"}, {"3"}}, d.keys)
+	require.Equal(t, [][]string{{"y", "x"}, {"", "NULL"}, {"NULL", "-"}}, texts(&d))
+
+	var other delta
+	other.addRow([]string{"9", "=x", "=o", "=y", "9", "=z", "=o", "=y"}, 4, &l, 10)
+	other.merge(&d, 10)
+	require.Equal(t, [][]string{{"y", "x"}, {"y", "z"}, {"", "NULL"}, {"NULL", "-"}}, texts(&other))
+	other.merge(&d, 7)
+	require.Equal(t, delta{all: true}, other, "four keys and four rows of values are more than seven")
+	d.addRow([]string{"4", "=-", "=", "-"}, 4, &l, 6)
+	require.Equal(t, delta{all: true}, d)
+}
+
+// TestDeltaMisfit has rows of the log that are not as the triggers write them: they may be anything.
+func TestDeltaMisfit(t *testing.T) {
+	t.Parallel()
+	plain := layoutOf(&Table{Key: []string{"id"}}, printOf())
+	logged := layoutOf(&Table{Key: []string{"id"}, Logged: []string{"a"}}, printOf("a"))
+	lacking := layoutOf(&Table{Key: []string{"id"}, Logged: []string{"a"}}, printOf("b"))
+	renamed := layoutOf(&Table{Key: []string{"id"}, Logged: []string{"a"}}, &fingerprint{logged: []string{"a"}, watched: []string{"was"}})
+	keyless := layoutOf(&Table{}, printOf("a"))
+	for name, c := range map[string]struct {
+		layout layout
+		flat   []string
+		width  int
+	}{
+		"a value for a key":        {plain, []string{"1", "=x"}, 2},
+		"a key for a value":        {logged, []string{"1", "2"}, 1},
+		"a row without values":     {logged, []string{"1"}, 1},
+		"no value":                 {logged, []string{"1", "x"}, 2},
+		"nothing":                  {logged, []string{"1", ""}, 2},
+		"everything":               {logged, nil, 0},
+		"other columns":            {lacking, []string{"1", "=x"}, 2},
+		"another column's values":  {renamed, []string{"1", "=x"}, 2},
+		"a table without a key":    {keyless, []string{"=x"}, 1},
+		"a table that has no form": {layout{}, []string{"1"}, 1},
+	} {
+		var d delta
+		d.addRow(c.flat, c.width, &c.layout, 10)
+		require.Equal(t, delta{all: true}, d, name)
+	}
+}
+
+// TestRepaired keeps what the triggers log for others.
+func TestRepaired(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ wanted, logged, columns, want []string }{
+		{[]string{"a"}, nil, []string{"id", "a"}, []string{"a"}},
+		{[]string{"a"}, []string{"b", "a"}, []string{"id", "a", "b"}, []string{"b", "a"}},
+		{[]string{"b"}, []string{"c", "a"}, []string{"id", "a", "b", "c"}, []string{"a", "b", "c"}},
+		{[]string{"a"}, []string{"gone"}, []string{"id", "a"}, []string{"a"}},
+		{nil, []string{"b"}, []string{"id", "b"}, []string{"b"}},
+	} {
+		w := &table{Table: Table{Name: "t", Logged: c.wanted}, print: fingerprint{logged: c.logged, columns: c.columns}}
+		require.Equal(t, c.want, w.repaired().Logged)
+		require.Equal(t, c.wanted, w.Logged)
+	}
+}
+
+func TestWatchAgain(t *testing.T) {
+	t.Parallel()
+	var ts tables
+	ts.watch(Table{Name: "t", Logged: []string{"a"}})
+	ts.watch(Table{Name: "t", Key: []string{"id"}, Logged: []string{"b", "a"}, Columns: []string{"c"}})
+	require.Equal(t, Table{Name: "t", Key: []string{"id"}, Logged: []string{"a", "b"}, Columns: []string{"c"}}, ts.list[0].Table)
+	for _, lost := range []string{"id", "a", "b", "c"} {
+		p := fingerprint{relations: []int64{1}, columns: []string{"id", "a", "b", "c"}}
+		p.columns = slices.DeleteFunc(p.columns, func(c string) bool { return c == lost })
+		require.ErrorContains(t, p.lacks(&ts.list[0].Table), "column "+lost)
+	}
 }
 
 func TestHistory(t *testing.T) {

@@ -21,10 +21,16 @@
 // Legacy-inheritance parents, foreign tables, views and temporary tables are refused, and so is a key that is not unique
 // or may be NULL: see [TableError].
 //
-// While triggers are installed Postgres refuses to change the type of a key column or, without CASCADE, to drop it:
-// uninstall, alter, and install again. After a key column was renamed, a write logs that everything changed until the
-// triggers are installed for the new name. A database follows a table by one key: to install for another key replaces the
-// first one.
+// The values of further columns are logged behind the key if [Table.Logged] names them, so that the rows of other tables
+// are found that refer to a row, or did. An UPDATE that changes one of them logs the row as it was and as it is; one that
+// does not costs about as much as without. Each value is written to the log in full, with every change of its row.
+//
+// While triggers are installed Postgres refuses to change the type of a key column or a logged one or, without CASCADE, to
+// drop it: uninstall, alter, and install again. After such a column was renamed, a write logs that everything changed
+// until the triggers are installed for the new name. (Row-level triggers of a session that wrote before go on with the
+// column that had the name.) A database follows a table by one key, with one list of logged columns: to install for
+// others replaces the first ones. Several programs that follow a table share its triggers, so that each installs what all
+// of them log.
 //
 // # The log
 //
@@ -33,11 +39,15 @@
 //   - xid: the number of the top-level transaction that wrote it, 64 bit;
 //   - relation: the oid of the table that was written. Of a partitioned table it is the partition, however the row was
 //     written; pg_partition_ancestors leads to the table that was installed;
-//   - keys: the texts of the changed keys, columns in the order of [Table.Key]. A row that holds one key is a
-//     one-dimensional array of n elements, n being the number of key columns; one that holds m keys (up to 200) is a
-//     two-dimensional one, [m][n]. Read as one flat list (as unnest, and pgx into a []string, do) it is always m*n texts,
-//     key after key. A key may be there twice, and a key that changed is there as it was and as it is. NULL, or an array
-//     with a NULL in it, means that any row may have changed; the function socksync.changes gives NULL for both.
+//   - keys: the texts of the changed keys, columns in the order of [Table.Key], each followed by the logged columns in the
+//     order of [Table.Logged]: "=" and the text of a value, or "-" for NULL. A row that holds one key is a
+//     one-dimensional array of n elements, n being the number of key and logged columns; one that holds m keys (up to
+//     200) is a two-dimensional one, [m][n]. Read as one flat list (as unnest, and pgx into a []string, do) it is always
+//     m*n texts, key after key. A key may be there twice, and a key that changed, or a logged value of which changed, is
+//     there as it was and as it is. NULL, or an array with a NULL in it, means that any row may have changed; the
+//     function socksync.changes gives NULL for both.
+//
+// The triggers of a table say in their argument which columns they log behind the key.
 //
 // A text is what the type's input function reads back as the same value, whatever the settings of the session that wrote
 // or that reads (save that reading money needs the same lc_monetary): it is written under DateStyle ISO, TimeZone UTC, extra_float_digits 1, bytea_output hex, IntervalStyle

@@ -71,7 +71,8 @@ func ExampleWriteFiles() {
 	// 00001_socksync_change_log.sql
 	// 00002_socksync_trigger_plan.sql
 	// 00003_socksync_installer.sql
-	// 00004_socksync_triggers.sql
-	//
+	// 00004_socksync_logged_columns.sql
 	// 00005_socksync_triggers.sql
+	//
+	// 00006_socksync_triggers.sql
 }

@@ -85,11 +85,20 @@ func (c *tableChange) file() (string, error) {
 }
 
 func installStatement(t Table) string {
-	keys := make([]string, len(t.Key))
-	for i, k := range t.Key {
-		keys[i] = quote(k)
+	logged := "'{}'"
+	if len(t.Logged) > 0 {
+		logged = array(t.Logged)
 	}
-	return statement(fmt.Sprintf("select socksync.install(%s, array[%s]);", quote(t.Name), strings.Join(keys, ", ")))
+	return statement(fmt.Sprintf("select socksync.install(%s, %s, %s);", quote(t.Name), array(t.Key), logged))
+}
+
+// array makes an array of literals.
+func array(texts []string) string {
+	quoted := make([]string, len(texts))
+	for i, text := range texts {
+		quoted[i] = quote(text)
+	}
+	return "array[" + strings.Join(quoted, ", ") + "]"
 }
 
 // uninstallStatement passes over a table that is gone.

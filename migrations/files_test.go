@@ -70,10 +70,12 @@ func dump(t *testing.T, pool *pgxpool.Pool) []string {
 func TestFilesDoWhatUpAndInstallDo(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	tables := []migrations.Table{table("public.flights", "id"), table(`public."Odd 'name"`, "a", `b"c`), table("public.late", "id")}
+	tables := []migrations.Table{
+		with(table("public.flights", "id"), "v", "Co de"), with(table(`public."Odd 'name"`, "a", `b"c`), `b"c`), table("public.late", "id"),
+	}
 	require.Equal(t, []string{
 		"00001_socksync_change_log.sql", "00002_socksync_trigger_plan.sql",
-		"00003_socksync_installer.sql", "00004_socksync_triggers.sql",
+		"00003_socksync_installer.sql", "00004_socksync_logged_columns.sql", "00005_socksync_triggers.sql",
 	},
 		writeFiles(t, dir, tables...))
 
@@ -97,8 +99,9 @@ func TestFilesDoWhatUpAndInstallDo(t *testing.T) {
 	require.Empty(t, triggersOf(t, byFiles))
 	require.Equal(t, status(t, byFiles).Latest, status(t, byFiles).Version)
 	pipeline(t, byFiles, dir, down)
-	require.Equal(t, int64(2), status(t, byFiles).Version)
+	require.Equal(t, int64(3), status(t, byFiles).Version)
 	require.ErrorIs(t, status(t, byFiles).Err(), migrations.ErrNoSchema)
+	pipeline(t, byFiles, dir, down)
 	pipeline(t, byFiles, dir, down)
 	pipeline(t, byFiles, dir, down)
 	require.Zero(t, status(t, byFiles).Version)
@@ -112,16 +115,19 @@ func TestFilesFollowTheTables(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	flights, byCode, late := table("flights", "id"), table("flights", "Co de"), table("late", "id")
-	require.Len(t, writeFiles(t, dir, flights), 4)
+	values := with(byCode, "v", "id")
+	require.Len(t, writeFiles(t, dir, flights), 5)
 	require.Empty(t, writeFiles(t, dir, flights), "nothing has changed")
-	require.Equal(t, []string{"00005_socksync_triggers.sql"}, writeFiles(t, dir, byCode, late))
+	require.Equal(t, []string{"00006_socksync_triggers.sql"}, writeFiles(t, dir, byCode, late))
 	require.Empty(t, writeFiles(t, dir, late, byCode))
-	require.Equal(t, []string{"00006_socksync_triggers.sql"}, writeFiles(t, dir, byCode))
-	require.Equal(t, []string{"00007_socksync_triggers.sql"}, writeFiles(t, dir))
+	require.Equal(t, []string{"00007_socksync_triggers.sql"}, writeFiles(t, dir, byCode))
+	require.Equal(t, []string{"00008_socksync_triggers.sql"}, writeFiles(t, dir, values))
+	require.Empty(t, writeFiles(t, dir, values))
+	require.Equal(t, []string{"00009_socksync_triggers.sql"}, writeFiles(t, dir))
 
 	pool := pgtest.New(t)
 	exec(t, pool, filesTables)
-	all := []migrations.Table{flights, byCode, late}
+	all := []migrations.Table{flights, byCode, late, values}
 	installed := func() (list []bool) {
 		for _, table := range status(t, pool, all...).Tables {
 			list = append(list, table.State == migrations.Installed)
@@ -131,14 +137,20 @@ func TestFilesFollowTheTables(t *testing.T) {
 	upTo := func(version int64) func(context.Context, *goose.Provider) error {
 		return func(ctx context.Context, p *goose.Provider) error { _, err := p.UpTo(ctx, version); return err }
 	}
-	steps := [][]bool{{true, false, false}, {false, true, true}, {false, true, false}, {false, false, false}}
+	steps := [][]bool{
+		{true, false, false, false},
+		{false, true, true, false},
+		{false, true, false, false},
+		{false, false, false, true},
+		{false, false, false, false},
+	}
 	for i, want := range steps {
-		pipeline(t, pool, dir, upTo(int64(4+i)))
-		require.Equal(t, want, installed(), "up to %d", 4+i)
+		pipeline(t, pool, dir, upTo(int64(5+i)))
+		require.Equal(t, want, installed(), "up to %d", 5+i)
 	}
 	for i := len(steps) - 2; i >= 0; i-- {
 		pipeline(t, pool, dir, down)
-		require.Equal(t, steps[i], installed(), "down to %d", 4+i)
+		require.Equal(t, steps[i], installed(), "down to %d", 5+i)
 	}
 }
 
@@ -167,7 +179,7 @@ func TestFilesAreNumberedAsTheOthersAre(t *testing.T) {
 func TestFilesAreRefusedEarly(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	for _, tables := range [][]migrations.Table{{table("", "id")}, {table("a")}, {table("a", "id"), table("a", "id")}} {
+	for _, tables := range [][]migrations.Table{{table("", "id")}, {table("a")}, {table("a", "id"), table("a", "id")}, {with(table("a", "id"), "v", "w", "v")}} {
 		_, err := migrations.WriteFiles(dir, tables)
 		require.Error(t, err)
 	}

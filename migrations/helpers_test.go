@@ -3,7 +3,9 @@ package migrations_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -100,19 +102,52 @@ func logged(t testing.TB, db executor) []entry {
 func loggedKeys(t testing.TB, db executor, name string, width int) (keys map[string]bool, all bool) {
 	t.Helper()
 	keys = make(map[string]bool)
-	for _, e := range logged(t, db) {
-		if e.Table != name {
-			continue
-		}
-		if e.Keys == nil {
-			all = true
-		}
-		require.Zero(t, len(e.Keys)%width, "%v", e.Keys)
-		for i := 0; i < len(e.Keys); i += width {
-			keys[fmt.Sprintf("%q", e.Keys[i:i+width])] = true
-		}
+	rows, all := loggedRows(t, db, migrations.Table{Name: name, Key: make([]string, width)})
+	for _, row := range rows {
+		keys[fmt.Sprintf("%q", row)] = true
 	}
 	return keys, all
+}
+
+// loggedRows returns the keys of one table that are in the log, with what is logged behind each.
+func loggedRows(t testing.TB, db executor, table migrations.Table) (rows [][]string, all bool) {
+	t.Helper()
+	width := len(table.Key) + len(table.Logged)
+	widths := column[*int](t, db, `select distinct array_length(keys, array_ndims(keys)) from socksync.changes(0, '{}')
+		where coalesce(pg_partition_root(relation), relation)::regclass::text = $1 and keys is not null`, table.Name)
+	require.True(t, len(widths) == 0 || len(widths) == 1 && *widths[0] == width, "rows of %s have other texts than %d", table.Name, width)
+	for _, e := range logged(t, db) {
+		if e.Table == table.Name {
+			all = all || e.Keys == nil
+			rows = append(rows, slices.Collect(slices.Chunk(e.Keys, width))...)
+		}
+	}
+	return rows, all
+}
+
+// with returns the table with columns to be logged.
+func with(table migrations.Table, logged ...string) migrations.Table {
+	table.Logged = logged
+	return table
+}
+
+// replicate makes tables look as if logical replication filled them.
+func replicate(t testing.TB, pool *pgxpool.Pool, tables ...migrations.Table) {
+	t.Helper()
+	name := value[string](t, pool, "select format('s%s', oid) from pg_database where datname = current_database()")
+	exec(t, pool, "create subscription "+name+" connection 'dbname=none' publication p with (connect = false, slot_name = none)")
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if _, err := pool.Exec(ctx, "drop subscription "+name); err != nil {
+			t.Error(err)
+		}
+	})
+	for _, table := range tables {
+		exec(t, pool, `set allow_system_table_mods = on;
+			insert into pg_subscription_rel (srsubid, srrelid, srsubstate) select oid, '`+table.Name+`'::regclass, 'r' from pg_subscription where subname = '`+name+`';
+			reset allow_system_table_mods`)
+	}
 }
 
 // reopen returns a pool with another configuration.

@@ -16,8 +16,16 @@ type Table struct {
 	Name string   // as in SQL: flights, public.flights, "Odd Name". Without a schema, the connection's search path decides
 	Key  []string // the names of the key columns, not quoted, in the order in which keys are logged
 	// Logged are the names of further columns, not quoted, whose values are logged behind the key: those that a row had
-	// and those that it has. They may be NULL and need not be unique.
-	Logged []string
+	// and those that it has. They may be NULL and need not be unique. Their order counts, as that of the key does.
+	Logged []string `json:",omitempty"`
+}
+
+// logged is Logged as a parameter, for which nil would be NULL.
+func (t *Table) logged() []string { return append([]string{}, t.Logged...) }
+
+// follows reports whether two tables are followed alike, by whatever name.
+func (t *Table) follows(o *Table) bool {
+	return slices.Equal(t.Key, o.Key) && slices.Equal(t.Logged, o.Logged)
 }
 
 // lockTimeout bounds how long a table may be waited for: whoever comes later and wants to write waits as well.
@@ -35,17 +43,25 @@ func Install(ctx context.Context, pool *pgxpool.Pool, tables []Table) error {
 	if err := requireSchema(ctx, pool); err != nil {
 		return fmt.Errorf("install triggers: %w", err)
 	}
-	keys := make(map[uint32][]string, len(tables)) // by oid: one table may be given by several names
+	given := make(map[uint32]Table, len(tables)) // by oid: one table may be given by several names
 	return eachTable(ctx, "install triggers", tables, func(t Table) error {
 		return changeTable(ctx, pool, t, func(tx pgx.Tx, relation uint32) error {
-			if key, ok := keys[relation]; ok && !slices.Equal(key, t.Key) {
-				return &TableError{Table: t, Reason: fmt.Sprintf("it is given twice, by the keys %q and %q", key, t.Key)}
+			if first, ok := given[relation]; ok && !first.follows(&t) {
+				return &TableError{Table: t, Reason: givenTwice(&first, &t)}
 			}
-			keys[relation] = t.Key
-			_, err := tx.Exec(ctx, "select socksync.install($1::pg_catalog.oid, $2)", relation, t.Key)
+			given[relation] = t
+			_, err := tx.Exec(ctx, "select socksync.install($1::pg_catalog.oid, $2, $3)", relation, t.Key, t.logged())
 			return err
 		})
 	})
+}
+
+// givenTwice says how two accounts of one table differ. To install both would have the second replace the first.
+func givenTwice(a, b *Table) string {
+	if !slices.Equal(a.Key, b.Key) {
+		return fmt.Sprintf("it is given twice, by the keys %q and %q", a.Key, b.Key)
+	}
+	return fmt.Sprintf("it is given twice, with the logged columns %q and %q: give it once with all of them", a.Logged, b.Logged)
 }
 
 // Uninstall takes the triggers off the tables; their keys do not matter. A table that has none, or that does not exist, is

@@ -1,10 +1,8 @@
 package migrations_test
 
 import (
-	"context"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -192,24 +190,11 @@ func TestReplicatedTablesGetRowTriggers(t *testing.T) {
 	pool := migrated(t)
 	exec(t, pool, "create table t (id int primary key)")
 	install(t, pool, table("t", "id"))
-	name := value[string](t, pool, "select format('s%s', oid) from pg_database where datname = current_database()")
-	exec(t, pool, "create subscription "+name+" connection 'dbname=none' publication p with (connect = false, slot_name = none)")
-	t.Cleanup(func() { dropSubscription(t, pool, name) })
-	exec(t, pool, `set allow_system_table_mods = on;
-		insert into pg_subscription_rel (srsubid, srrelid, srsubstate) select oid, 't'::regclass, 'r' from pg_subscription where subname = '`+name+`';
-		reset allow_system_table_mods`)
+	replicate(t, pool, table("t", "id"))
 	require.Equal(t, migrations.Outdated, status(t, pool, table("t", "id")).Tables[0].State)
 	install(t, pool, table("t", "id"))
 	require.Equal(t, []string{"zz_socksync_r", "zz_socksync_t"}, column[string](t, pool,
 		"select tgname::text from pg_trigger where tgrelid = 't'::regclass order by 1"))
-}
-
-func dropSubscription(t *testing.T, pool *pgxpool.Pool, name string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
-	defer cancel()
-	if _, err := pool.Exec(ctx, "drop subscription "+name); err != nil {
-		t.Error(err)
-	}
 }
 
 func TestRefusedTables(t *testing.T) {

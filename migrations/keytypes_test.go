@@ -2,6 +2,8 @@ package migrations_test
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,6 +70,10 @@ const (
 	odder = `set datestyle = 'German'; set timezone = '-13:30'; set extra_float_digits = -15; set bytea_output = 'escape'; set intervalstyle = 'iso_8601'`
 )
 
+// typesOfTheUsers are those that are not built in.
+const typesOfTheUsers = `create type mood as enum ('good', 'so so'); create domain day as date; create domain days as day[];
+	create type moments as range (subtype = timestamptz); create type pair as (f float8, d day)`
+
 // session returns a connection with settings.
 func session(t *testing.T, pool *pgxpool.Pool, settings string) *pgxpool.Conn {
 	t.Helper()
@@ -84,8 +90,7 @@ func session(t *testing.T, pool *pgxpool.Pool, settings string) *pgxpool.Conn {
 func TestKeyTypes(t *testing.T) {
 	t.Parallel()
 	pool := migrated(t)
-	exec(t, pool, `create type mood as enum ('good', 'so so'); create domain day as date; create domain days as day[];
-		create type moments as range (subtype = timestamptz); create type pair as (f float8, d day)`)
+	exec(t, pool, typesOfTheUsers)
 	writer, oracle, reader := session(t, pool, odd), session(t, pool, pinned), session(t, pool, odder)
 	for i, k := range keyTypes {
 		if k.typ == "" {
@@ -113,4 +118,56 @@ func TestKeyTypes(t *testing.T) {
 			require.Equal(t, 1, found, "%s: %s does not lead back to its row", k.name, text)
 		}
 	}
+}
+
+// TestLoggedTypes has values of every type logged behind a key, as TestKeyTypes has keys.
+func TestLoggedTypes(t *testing.T) {
+	t.Parallel()
+	pool := migrated(t)
+	exec(t, pool, typesOfTheUsers)
+	writer, oracle := session(t, pool, odd), session(t, pool, pinned)
+	for i, k := range keyTypes {
+		if k.typ == "" {
+			k.typ = k.name
+		}
+		if k.logged == "" {
+			k.logged = "k::text"
+		}
+		plain, parted := fmt.Sprintf("plain%d", i), fmt.Sprintf("parted%d", i)
+		exec(t, pool, fmt.Sprintf(`create table %[1]s (k %[3]s, id serial primary key);
+			create table %[2]s (k %[3]s, id int primary key) partition by range (id);
+			create table %[2]s_0 partition of %[2]s for values from (0) to (1000)`, plain, parted, k.typ))
+		install(t, pool, with(table(plain, "id"), "k"), with(table(parted, "id"), "k"))
+		_, err := writer.Exec(t.Context(), fmt.Sprintf("insert into %[1]s (k) values (%[3]s), (null); insert into %[2]s select * from %[1]s",
+			plain, parted, strings.ReplaceAll(k.values, " | ", "), (")))
+		require.NoError(t, err, k.name)
+		want := column[string](t, oracle, fmt.Sprintf("select id || ' ' || coalesce('=' || %s, '-') from %s order by 1", k.logged, plain))
+		for _, name := range []string{plain, parted} {
+			rows, all := loggedRows(t, pool, with(table(name, "id"), "k"))
+			require.False(t, all, k.name)
+			var got []string
+			for _, row := range rows {
+				got = append(got, strings.Join(row, " "))
+			}
+			require.ElementsMatch(t, want, got, k.name)
+		}
+		_, err = writer.Exec(t.Context(), fmt.Sprintf("delete from socksync.change; update %[1]s set k = null; update %[2]s set k = null", plain, parted))
+		require.NoError(t, err, k.name)
+		for _, name := range []string{plain, parted} {
+			got := takeTypes(t, pool, name)
+			require.Subset(t, got, want, "%s: the values before", k.name)
+			require.Len(t, got, 2*len(want)-1, "%s: and the keys with NULL", k.name)
+		}
+	}
+}
+
+// takeTypes returns what is in the log for a table, each row once.
+func takeTypes(t *testing.T, db executor, name string) []string {
+	t.Helper()
+	rows, _ := loggedRows(t, db, with(table(name, "id"), "k"))
+	set := make(map[string]bool)
+	for _, row := range rows {
+		set[strings.Join(row, " ")] = true
+	}
+	return slices.Collect(maps.Keys(set))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,6 +19,12 @@ import (
 var matrixTables = []migrations.Table{
 	table("par", "id"), table("chi", "id"), table("gra", "k"), table("cpk", "pid", "b"), table("prt", "id", "r"),
 	table("txtk", "k"), table("numk", "k"), table("self", "id"), table("trg", "id"), table("gen", "k"), table("child", "id"),
+}
+
+// matrixLogged are columns of them to be logged behind the key: some may be NULL, some are of the key too.
+var matrixLogged = map[string][]string{
+	"par": {"u", "v"}, "chi": {"pid"}, "gra": {"cid"}, "cpk": {"v", "pid"}, "prt": {"v", "r"},
+	"txtk": {"v"}, "numk": {"k", "v"}, "self": {"parent"}, "trg": {"v"}, "gen": {"a"}, "child": {"v"},
 }
 
 // change is one way in which rows change.
@@ -133,20 +140,55 @@ var changes = []change{
 	{name: "a prepared statement", sql: "prepare p as update par set v = $1 where id = $2; execute p(-1, 1); execute p(-1, 2)", rows: 2},
 }
 
+// matrix is a database with the tables.
+type matrix struct {
+	pool   *pgxpool.Pool
+	tables []migrations.Table
+}
+
 // TestEveryWayThatARowCanChange compares the rows before and after each change with what the log has.
 func TestEveryWayThatARowCanChange(t *testing.T) {
 	t.Parallel()
-	pool := migrated(t)
+	newMatrix(t, nil, false).checkAll(t)
+}
+
+// TestEveryWayThatALoggedValueCanChange has columns logged behind the keys.
+func TestEveryWayThatALoggedValueCanChange(t *testing.T) {
+	t.Parallel()
+	newMatrix(t, matrixLogged, false).checkAll(t)
+}
+
+// TestEveryWayThatALoggedValueCanChangeByRow has row-level triggers on all tables, as if logical replication filled them.
+func TestEveryWayThatALoggedValueCanChangeByRow(t *testing.T) {
+	t.Parallel()
+	newMatrix(t, matrixLogged, true).checkAll(t)
+}
+
+func newMatrix(t *testing.T, logged map[string][]string, byRow bool) *matrix {
+	m := &matrix{pool: migrated(t), tables: slices.Clone(matrixTables)}
 	schema, err := os.ReadFile("testdata/matrix.sql")
 	require.NoError(t, err)
-	exec(t, pool, string(schema))
-	install(t, pool, matrixTables...)
+	exec(t, m.pool, string(schema))
+	for i := range m.tables {
+		m.tables[i].Logged = logged[m.tables[i].Name]
+	}
+	if byRow {
+		replicate(t, m.pool, m.tables...)
+	}
+	install(t, m.pool, m.tables...)
+	kinds := "select count(*) from pg_trigger where tgname = 'zz_socksync_u'"
+	require.Equal(t, byRow, value[int](t, m.pool, kinds) == 0)
+	return m
+}
+
+func (m *matrix) checkAll(t *testing.T) {
 	for _, c := range changes {
-		t.Run(c.name, func(t *testing.T) { checkChange(t, pool, c) })
+		t.Run(c.name, func(t *testing.T) { m.check(t, c) })
 	}
 }
 
-func checkChange(t *testing.T, pool *pgxpool.Pool, c change) {
+func (m *matrix) check(t *testing.T, c change) {
+	pool := m.pool
 	tx, err := pool.Begin(t.Context())
 	require.NoError(t, err)
 	defer func() { require.NoError(t, tx.Rollback(t.Context())) }()
@@ -155,7 +197,7 @@ func checkChange(t *testing.T, pool *pgxpool.Pool, c change) {
 			return // Postgres 14 has no MERGE
 		}
 	}
-	keep(t, tx, "was")
+	m.keep(t, tx, "was")
 	if c.do != nil {
 		c.do(t, tx)
 	} else {
@@ -164,51 +206,63 @@ func checkChange(t *testing.T, pool *pgxpool.Pool, c change) {
 	}
 	_, err = tx.Exec(t.Context(), "set constraints all immediate")
 	require.NoError(t, err)
-	keep(t, tx, "is_now")
-	compareWithLog(t, tx, c, changedKeys(t, tx))
+	m.keep(t, tx, "is_now")
+	m.compareWithLog(t, tx, c)
 }
 
-// compareWithLog requires that the log has the changed keys.
-func compareWithLog(t *testing.T, tx pgx.Tx, c change, changed map[string]bool) {
+// compareWithLog requires that the log has the changed keys, and the logged values that the rows had and have.
+func (m *matrix) compareWithLog(t *testing.T, tx pgx.Tx, c change) {
+	changed, values := changedKeys(t, tx, "key"), changedKeys(t, tx, "key || logged")
 	require.Len(t, changed, c.rows, "the test's own count of changed rows")
 	entries := logged(t, tx)
 	if c.unlogged {
 		require.Empty(t, entries)
 		return
 	}
-	touched := make(map[string]bool) // as far as they are known one by one
-	for _, table := range matrixTables {
-		keys, all := loggedKeys(t, tx, table.Name, len(table.Key))
-		for key := range keys {
-			touched[table.Name+key] = true
+	touched, had := make(map[string]bool), make(map[string]bool) // as far as they are known one by one
+	for _, table := range m.tables {
+		rows, all := loggedRows(t, tx, table)
+		for _, row := range rows {
+			touched[fmt.Sprintf("%s%q", table.Name, row[:len(table.Key)])] = true
+			had[fmt.Sprintf("%s%q", table.Name, row)] = true
 		}
-		maps.DeleteFunc(changed, func(key string, _ bool) bool { return all && strings.HasPrefix(key, table.Name+"[") })
+		unknown := func(key string, _ bool) bool { return all && strings.HasPrefix(key, table.Name+"[") }
+		maps.DeleteFunc(changed, unknown)
+		maps.DeleteFunc(values, unknown)
 	}
-	missed := maps.Clone(changed)
-	maps.DeleteFunc(missed, func(key string, _ bool) bool { return touched[key] })
-	extra := maps.Clone(touched)
-	maps.DeleteFunc(extra, func(key string, _ bool) bool { return changed[key] })
-	require.Empty(t, missed, "changes that the log misses")
-	require.Len(t, extra, c.extra, "keys in the log whose rows are as before")
+	require.Empty(t, without(changed, touched), "changes that the log misses")
+	require.Empty(t, without(values, had), "values that the log misses")
+	require.Len(t, without(touched, changed), c.extra, "keys in the log whose rows are as before")
 	if c.rows+c.extra == 0 {
 		require.Empty(t, entries, "a statement that touched no row")
 	}
 }
 
-// keep copies the rows of all tables, as text, to a temporary table.
-func keep(t *testing.T, tx pgx.Tx, name string) {
-	selects := make([]string, len(matrixTables))
-	for i, table := range matrixTables {
-		selects[i] = fmt.Sprintf("select '%s' as name, array[%s::text] as key, t::text as row from %[1]s t",
-			table.Name, strings.Join(table.Key, "::text, "))
+// without returns what of a set is not in another.
+func without(set, other map[string]bool) map[string]bool {
+	rest := maps.Clone(set)
+	maps.DeleteFunc(rest, func(key string, _ bool) bool { return other[key] })
+	return rest
+}
+
+// keep copies the rows of all tables, as text, to a temporary table, with what is to be logged of them.
+func (m *matrix) keep(t *testing.T, tx pgx.Tx, name string) {
+	selects := make([]string, len(m.tables))
+	for i, table := range m.tables {
+		logged := make([]string, len(table.Logged))
+		for i, column := range table.Logged {
+			logged[i] = fmt.Sprintf("case when %[1]s is null then '-' else concat('=', %[1]s::text) end", column)
+		}
+		selects[i] = fmt.Sprintf("select '%s' as name, array[%s::text] as key, t::text as row, array[%s]::text[] as logged from %[1]s t",
+			table.Name, strings.Join(table.Key, "::text, "), strings.Join(logged, ", "))
 	}
 	_, err := tx.Exec(t.Context(), "create temp table "+name+" on commit drop as "+strings.Join(selects, " union all "))
 	require.NoError(t, err)
 }
 
-// changedKeys returns the keys whose rows differ, each with its table's name before it.
-func changedKeys(t *testing.T, tx pgx.Tx) map[string]bool {
-	rows, err := tx.Query(t.Context(), `select distinct name, key from (
+// changedKeys returns the keys, or what else, of the rows that differ, each with its table's name before it.
+func changedKeys(t *testing.T, tx pgx.Tx, what string) map[string]bool {
+	rows, err := tx.Query(t.Context(), `select distinct name, `+what+` from (
 		(table was except all table is_now) union all (table is_now except all table was)) d`)
 	require.NoError(t, err)
 	changed := make(map[string]bool)

@@ -27,7 +27,7 @@ func TestUpFromSeveralProcesses(t *testing.T) {
 	s := status(t, first)
 	require.NoError(t, s.Err())
 	require.Equal(t, s.Latest, s.Version)
-	require.Equal(t, []int64{0, 1, 2, 3}, column[int64](t, first, "select version_id from socksync.goose_db_version order by id"))
+	require.Equal(t, []int64{0, 1, 2, 3, 4}, column[int64](t, first, "select version_id from socksync.goose_db_version order by id"))
 	require.Zero(t, first.Stat().AcquiredConns(), "connections not given back")
 	require.Zero(t, value[int](t, second, "select count(*) from pg_locks where locktype = 'advisory' and database = (select oid from pg_database where datname = current_database())"))
 }

@@ -18,7 +18,7 @@ type State string
 const (
 	Installed State = "installed" // it is there, as it should be
 	Missing   State = "missing"   // it is not there
-	Outdated  State = "outdated"  // it is there, but not as it should be; or it is disabled
+	Outdated  State = "outdated"  // it is there, but not as it should be, or logs other columns; or it is disabled
 	Unwanted  State = "unwanted"  // of a trigger: it is there and not needed any more
 	Refused   State = "refused"   // of a table: it cannot be followed, see TableStatus.Reason
 )
@@ -115,25 +115,27 @@ func tableStatus(ctx context.Context, pool *pgxpool.Pool, t Table, s *SchemaStat
 		}
 		return found, nil
 	}
-	if err := pool.QueryRow(ctx, "select coalesce(socksync.refusal($1::pg_catalog.oid, $2), '')", relation, t.Key).Scan(&found.Reason); err != nil {
+	if err := pool.QueryRow(ctx, refusalSQL, relation, t.Key, t.logged()).Scan(&found.Reason); err != nil {
 		return found, err
 	}
 	if found.Reason != "" {
 		found.State = Refused
 		return found, nil
 	}
-	found.Triggers, err = triggerStatus(ctx, pool, relation, t.Key)
+	found.Triggers, err = triggerStatus(ctx, pool, relation, t)
 	found.State = summary(found.Triggers)
 	return found, err
 }
 
-func triggerStatus(ctx context.Context, pool *pgxpool.Pool, relation uint32, key []string) ([]TriggerStatus, error) {
+const refusalSQL = "select coalesce(socksync.refusal($1::pg_catalog.oid, $2, $3), '')"
+
+func triggerStatus(ctx context.Context, pool *pgxpool.Pool, relation uint32, t Table) ([]TriggerStatus, error) {
 	const query = `select pg_catalog.format('%I.%I', n.nspname, c.relname), s.name, s.state
-		from socksync.trigger_status($1::pg_catalog.oid, $2) s
+		from socksync.trigger_status($1::pg_catalog.oid, $2, $3) s
 		join pg_catalog.pg_class c on c.oid operator(pg_catalog.=) s.relation
 		join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
 		order by c.oid operator(pg_catalog.<>) $1, 1, 2`
-	rows, err := pool.Query(ctx, query, relation, key)
+	rows, err := pool.Query(ctx, query, relation, t.Key, t.logged())
 	if err != nil {
 		return nil, err
 	}

@@ -91,17 +91,24 @@ func (c *tableChange) validate() error {
 			return &TableError{Table: t, Reason: "it has no key columns"}
 		case seen[t.Name]:
 			return &TableError{Table: t, Reason: "it is given twice"}
+		case len(t.Logged) > len(distinct(t.Logged)):
+			return &TableError{Table: t, Reason: fmt.Sprintf("the logged columns %q name one twice", t.Logged)}
 		}
 		seen[t.Name] = true
 	}
 	return nil
 }
 
+// distinct returns the texts, each once.
+func distinct(texts []string) []string {
+	return slices.Compact(slices.Sorted(slices.Values(texts)))
+}
+
 func (c *tableChange) empty() bool {
 	return len(c.installed()) == 0 && len(missingFrom(c.after, c.before)) == 0
 }
 
-// installed returns the tables that are new or have another key.
+// installed returns the tables that are new, or have another key or other logged columns.
 func (c *tableChange) installed() []Table {
 	if c.all {
 		return c.after
@@ -109,10 +116,10 @@ func (c *tableChange) installed() []Table {
 	return different(c.after, c.before)
 }
 
-// different returns the tables that others do not have with the same key.
+// different returns the tables that others do not have with the same key and the same logged columns.
 func different(tables, others []Table) []Table {
 	return slices.DeleteFunc(slices.Clone(tables), func(t Table) bool {
-		return slices.ContainsFunc(others, func(o Table) bool { return o.Name == t.Name && slices.Equal(o.Key, t.Key) })
+		return slices.ContainsFunc(others, func(o Table) bool { return o.Name == t.Name && o.follows(&t) })
 	})
 }
 
