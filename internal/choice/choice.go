@@ -17,6 +17,11 @@ type Choice struct {
 	order      []binding.OrderTerm
 	conditions []condition
 	words      []string // what is searched for, as it was sent
+	chosen     bool     // by the subscriber: it is not the list as it is defined
+
+	owner   string    // see Owner
+	general []*string // values of the identity for the general part of the list's condition; nil if it has none
+	session []*string // values of the identity for the list's settings
 }
 
 // condition is one condition of a filter.
@@ -29,14 +34,17 @@ type condition struct {
 	values []string
 	// sure says that the type takes the values and would write them like this.
 	sure bool
+	// owned says that the list's condition has it, of which the subscriber knows nothing.
+	owned bool
 }
 
-// Key returns a text that two choices of one list share only if they are the same. "" is the list as it is defined.
+// Key returns a text that two choices of one list share only if they are the same, and made for the same values of the
+// identity as far as the list names them. "" is the list as it is defined, where it names none.
 // What the database would call the same may have several keys, as 1 and 1.0. It has at most 43 bytes.
 func (c *Choice) Key() string { return c.key }
 
-// IsDefault reports whether the choice is the list as it is defined.
-func (c *Choice) IsDefault() bool { return c.key == "" }
+// IsDefault reports whether the subscriber chose nothing: it is the list as it is defined.
+func (c *Choice) IsDefault() bool { return !c.chosen }
 
 // Order returns the order of the rows. It ends with the key's columns, or with the one of them that makes it complete.
 // It is not to be modified.
@@ -44,7 +52,7 @@ func (c *Choice) Order() []binding.OrderTerm { return c.order }
 
 // setKey computes the key.
 func (c *Choice) setKey() {
-	if len(c.conditions) == 0 && len(c.words) == 0 && sameOrder(c.order, c.rules.order) {
+	if !c.chosen && !c.rules.Owned() {
 		return
 	}
 	sum := sha256.Sum256(c.appendTo(nil))
@@ -62,7 +70,7 @@ func (c *Choice) appendTo(b []byte) []byte {
 		d := &c.conditions[i]
 		b = appendTexts(appendBools(append(appendText(b, d.column.Name), byte(d.kind)), d.not), d.values)
 	}
-	return appendTexts(b, c.words)
+	return appendNullable(appendNullable(appendTexts(b, c.words), c.general), c.session)
 }
 
 func appendText(b []byte, s string) []byte {

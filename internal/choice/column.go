@@ -48,7 +48,8 @@ const (
 	greaterOrEqual
 	startsWith
 	contains
-	everyWord // of a search; about all search columns
+	everyWord  // of a search; about all search columns
+	ofIdentity // the part of the list's condition that names values of the identity
 )
 
 // symbols are the operators by which kinds are decided.
@@ -130,8 +131,8 @@ func (c *Column) writtenOrNull(value string) string {
 	return c.written(value)
 }
 
-// hashed reports whether values of the type are equal exactly if their texts are, so that Go can look them up.
-func (c *Column) hashed() bool {
+// Hashed reports whether values of the type are equal exactly if their texts are, so that Go can look them up.
+func (c *Column) Hashed() bool {
 	return c.Equal && c.Deterministic && (c.Enum || textual[c.OID])
 }
 

@@ -36,7 +36,7 @@ func FuzzChoice(f *testing.F) {
 			return
 		}
 		rules := rulesOf(t, everything)
-		c, err := rules.Resolve(get.Choice)
+		c, err := rules.Resolve(get.Choice, nil)
 		if err != nil {
 			var refusal *protocol.Error
 			require.ErrorAs(t, err, &refusal)

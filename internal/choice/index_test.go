@@ -80,7 +80,7 @@ func TestSearchIndexes(t *testing.T) {
 // explain returns the plan by which the rows of a choice are read where scans of the whole table are the last resort.
 func (s *sample) explain(w window.Choice) (where string, plan node) {
 	s.t.Helper()
-	c, err := s.rules.Resolve(w)
+	c, err := s.rules.Resolve(w, nil)
 	require.NoError(s.t, err)
 	s.begin(func(ctx context.Context, tx pgx.Tx) {
 		c, err := c.Settle(ctx, tx)

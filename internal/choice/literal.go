@@ -1,6 +1,9 @@
 package choice
 
-import "strings"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // arrayLiteral returns texts as an array literal: text that Postgres reads as an array of whatever type its values are.
 func arrayLiteral(texts []string) string {
@@ -16,6 +19,29 @@ func arrayLiteral(texts []string) string {
 	}
 	b.WriteByte('}')
 	return b.String()
+}
+
+// nullableArray is arrayLiteral where nil stands for NULL.
+func nullableArray(texts []*string) string {
+	elements := make([]string, len(texts))
+	for i, s := range texts {
+		elements[i] = "NULL"
+		if s != nil {
+			elements[i] = `"` + quoteElement.Replace(*s) + `"`
+		}
+	}
+	return "{" + strings.Join(elements, ",") + "}"
+}
+
+// cutNullable takes the first value off what appendNullable has written.
+func cutNullable(b []byte) (value *string, rest []byte) {
+	if b[0] == 0 {
+		return nil, b[1:]
+	}
+	n, used := binary.Uvarint(b[1:])
+	b = b[1+used:]
+	text := string(b[:n])
+	return &text, b[n:]
 }
 
 var quoteElement = strings.NewReplacer(`"`, `\"`, `\`, `\\`)

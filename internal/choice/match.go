@@ -8,16 +8,20 @@ import (
 	"github.com/jackc/pgx/v5/pgtype"
 )
 
-// Match says which conditions one row meets.
+// Match says which conditions one row meets. It is valid until a choice is added to the matcher.
 type Match struct {
 	matcher *Matcher
+	shape   *shape
 	answers []answer // to each probe
 }
 
-// answer is the set of values that a probe found, by their places.
+// answer is what a probe found.
 type answer struct {
-	one int      // the only one, or -1; not used if set is there
-	set []uint64 // as bits
+	set []uint64 // of the values, by their places, as bits; nil if the row's own text was asked for
+
+	text  string // which is this,
+	known bool   // if it is not NULL,
+	one   int    // and has this place, or -1
 }
 
 // has reports whether a value was found.
@@ -33,14 +37,20 @@ func (m *Matcher) Match(types *pgtype.Map, fields []pgconn.FieldDescription, val
 	if len(fields) != m.Columns() || len(values) != m.Columns() {
 		return nil, fmt.Errorf("%d columns for %d", len(values), m.Columns())
 	}
-	x := &Match{matcher: m, answers: make([]answer, len(m.probes))}
-	for i, at := range m.looked {
-		x.answers[at].one = -1
-		if found, ok := m.probes[at].at[string(values[i])]; ok && values[i] != nil {
-			x.answers[at].one = found
+	s := m.form()
+	x := &Match{matcher: m, shape: s, answers: make([]answer, len(s.probes))}
+	for i, at := range s.looked {
+		a := &x.answers[at]
+		a.one = -1
+		if values[i] == nil {
+			continue
+		}
+		a.text, a.known = string(values[i]), true
+		if found, ok := s.probes[at].at[a.text]; ok {
+			a.one = found
 		}
 	}
-	if len(m.counted) == 0 {
+	if len(s.counted) == 0 {
 		return x, nil
 	}
 	last := len(values) - 1
@@ -58,15 +68,15 @@ var errNumbers = errors.New("the numbers are not of these conditions")
 
 // count takes the numbers of the values that were found, probe by probe with a 0 between.
 func (x *Match) count(numbers []int32) error {
-	rest := x.matcher.counted
+	rest := x.shape.counted
 	for _, at := range rest {
-		x.answers[at].set = make([]uint64, (len(x.matcher.probes[at].values)+63)/64)
+		x.answers[at].set = make([]uint64, (len(x.shape.probes[at].values)+63)/64)
 	}
 	for _, n := range numbers {
 		switch {
 		case n == 0 && len(rest) > 1:
 			rest = rest[1:]
-		case n < 1 || int(n) > len(x.matcher.probes[rest[0]].values):
+		case n < 1 || int(n) > len(x.shape.probes[rest[0]].values):
 			return errNumbers
 		default:
 			x.answers[rest[0]].set[(n-1)/64] |= 1 << ((n - 1) % 64)
@@ -85,6 +95,11 @@ func (x *Match) Includes(c *Choice) bool {
 	if !ok {
 		panic("choice: Includes of a choice that the matcher was not made for")
 	}
+	for i := range c.conditions {
+		if d := &c.conditions[i]; d.pins() && !x.is(d) {
+			return false
+		}
+	}
 	for i := range tests {
 		if !x.passes(&tests[i]) {
 			return false
@@ -93,8 +108,14 @@ func (x *Match) Includes(c *Choice) bool {
 	return true
 }
 
+// is reports whether the row has the value to which a condition pins it.
+func (x *Match) is(d *condition) bool {
+	a := &x.answers[x.matcher.probes[probeKey{d.column.Name, d.kind}].place]
+	return a.known && a.text == d.values[0]
+}
+
 func (x *Match) passes(t *test) bool {
-	a := &x.answers[t.probe]
+	a := &x.answers[t.probe.place]
 	for _, at := range t.values {
 		if a.has(at) != t.every {
 			// Of any, one is enough; of every, none may be missing.

@@ -58,6 +58,9 @@ func TestAgreement(t *testing.T) {
 type drawer struct {
 	*sample
 	random *rand.Rand
+	// matcher goes on from round to round, with other choices in each.
+	matcher *choice.Matcher
+	before  []*choice.Choice
 }
 
 // drawn is a choice with what it means.
@@ -74,7 +77,7 @@ func (d *drawer) compare(ctx context.Context, tx pgx.Tx) {
 	var all []drawn
 	for len(choices) < 40 {
 		one := d.draw()
-		c, err := d.rules.Resolve(one.want)
+		c, err := d.rules.Resolve(one.want, nil)
 		require.NoError(d.t, err, "%+v", one.want)
 		settled, err := settle(ctx, tx, c)
 		want, refused := d.ask(ctx, tx, one.oracle)
@@ -88,11 +91,37 @@ func (d *drawer) compare(ctx context.Context, tx pgx.Tx) {
 		require.Equal(d.t, want, d.load(ctx, tx, where, args), "%s\n%s\n%s %q", one.want.Filter, one.oracle, where, args)
 		choices, oracles, all = append(choices, settled), append(oracles, want), append(all, one)
 	}
-	d.match(ctx, tx, choices, func(id int32, m *choice.Match) {
+	if d.matcher == nil {
+		d.matcher = d.rules.Matcher(nil, 2)
+	}
+	d.replace(choices)
+	d.matchWith(ctx, tx, d.matcher, func(id int32, m *choice.Match) {
 		for i, c := range choices {
 			require.Equal(d.t, oracles[i][id], m.Includes(c), "row %d: %s", id, all[i].oracle)
+			if columns, values := c.Pins(); m.Includes(c) {
+				found, ok := m.Pinned(columns)
+				require.True(d.t, ok, "row %d: %s", id, all[i].oracle)
+				require.Equal(d.t, values, found, "row %d: %s", id, all[i].oracle)
+			}
 		}
 	})
+}
+
+// replace has the matcher ask for other choices, some of them before those of the last round have gone, some after.
+func (d *drawer) replace(choices []*choice.Choice) {
+	for i, c := range choices[:len(choices)/2] {
+		d.matcher.Add(c)
+		if i%3 == 0 {
+			d.matcher.Remove(c)
+		}
+	}
+	for _, c := range d.before {
+		d.matcher.Remove(c)
+	}
+	for _, c := range choices {
+		d.matcher.Add(c)
+	}
+	d.before = choices
 }
 
 // settle keeps the transaction alive when a value is refused.
@@ -141,7 +170,10 @@ func set(ids []int32) map[int32]bool {
 
 // match runs the matcher over every row, behind a parameter of somebody else.
 func (s *sample) match(ctx context.Context, tx pgx.Tx, choices []*choice.Choice, visit func(int32, *choice.Match)) {
-	m := s.rules.Matcher(choices, 2)
+	s.matchWith(ctx, tx, s.rules.Matcher(choices, 2), visit)
+}
+
+func (s *sample) matchWith(ctx context.Context, tx pgx.Tx, m *choice.Matcher, visit func(int32, *choice.Match)) {
 	args := append([]any{"0"}, m.Args()...)
 	rows, err := tx.Query(ctx, "SELECT id"+m.SQL()+" FROM samples WHERE id > $1::int", args...)
 	require.NoError(s.t, err, m.SQL())

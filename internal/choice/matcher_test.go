@@ -217,7 +217,7 @@ func TestNames(t *testing.T) {
 			columns[name] = c
 			def.Columns = append(def.Columns, binding.Column{Name: name, JSON: name})
 		}
-		rules, err := choice.NewRules(def, columns)
+		rules, err := newRules(def, columns)
 		require.NoError(t, err)
 		compareNames(t, pool, rules, `"S".`+quoted)
 	}

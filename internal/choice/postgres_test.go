@@ -187,7 +187,7 @@ func newSample(t *testing.T, rows int, mode string, options ...pgtest.Option) *s
 	s.fill()
 	def, columns := s.definition()
 	require.NoError(t, def.Validate())
-	s.rules, err = choice.NewRules(def, columns)
+	s.rules, err = newRules(def, columns)
 	require.NoError(t, err)
 	return s
 }

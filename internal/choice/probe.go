@@ -9,10 +9,14 @@ import (
 
 // probe is one question about a row: with which of the values a column compares like this.
 type probe struct {
-	column *Column // nil for everyWord
+	column *Column // nil for everyWord and ofIdentity
 	kind   kind
-	values []string       // each once
+	values []string       // by their places; those that nobody asks for any more stay until another needs the place
 	at     map[string]int // their places
+	asked  []int          // how many conditions ask for each
+	free   []int          // places that nobody asks for
+	users  int            // conditions that ask
+	place  int            // of the probe, in the newest shape
 }
 
 // probeKey names a probe.
@@ -35,23 +39,49 @@ func (k probeKey) compare(other probeKey) int {
 	return int(k.kind) - int(other.kind)
 }
 
-// add returns the places of values, new ones if they were not there.
+// add returns the places of values, new ones if they were not there, and counts who asks for them.
 func (p *probe) add(values []string) []int {
+	if len(values) == 0 {
+		return nil
+	}
 	places := make([]int, len(values))
 	for i, v := range values {
 		at, ok := p.at[v]
 		if !ok {
-			at = len(p.values)
-			p.at[v] = at
-			p.values = append(p.values, v)
+			at = p.room()
+			p.at[v], p.values[at] = at, v
 		}
+		p.asked[at]++
 		places[i] = at
 	}
 	return places
 }
 
+// room returns a place that nobody asks for.
+func (p *probe) room() int {
+	if n := len(p.free); n > 0 {
+		at := p.free[n-1]
+		p.free = p.free[:n-1]
+		return at
+	}
+	p.values, p.asked = append(p.values, ""), append(p.asked, 0)
+	return len(p.values) - 1
+}
+
+// remove takes back what add has counted, and reports whether there are any values.
+func (p *probe) remove(places []int) bool {
+	for _, at := range places {
+		p.asked[at]--
+		if p.asked[at] == 0 {
+			delete(p.at, p.values[at])
+			p.free = append(p.free, at)
+		}
+	}
+	return len(places) > 0
+}
+
 // looksUp reports whether the row's own text is asked for, to be looked up among the values.
-func (p *probe) looksUp() bool { return p.kind == equal && p.column.hashed() }
+func (p *probe) looksUp() bool { return p.kind == equal && p.column.Hashed() }
 
 // sql returns what is asked of a probe that is not looked up: the numbers of the values that compare, from 1. Of what
 // has no value it is 1 if it is so.
@@ -63,6 +93,8 @@ func (p *probe) sql(r *Rules, params *parameters) string {
 		return flagSQL(p.column.value(r.table) + " IS NOT NULL")
 	case everyWord:
 		return r.wordsSQL(p.values, params)
+	case ofIdentity:
+		return r.owned.general.matchSQL(p.values, r.alias(), params)
 	default:
 		return p.compareSQL(r, params)
 	}

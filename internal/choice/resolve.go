@@ -10,8 +10,9 @@ import (
 )
 
 // Resolve decides whether a choice is allowed. The error, fit for the peer, names the column and the operator that are
-// not. It does no I/O: whether the column's type takes a value that Go does not know is decided by [Choice.Settle].
-func (r *Rules) Resolve(w window.Choice) (*Choice, error) {
+// not. It does no I/O: whether the column's type takes a value that Go does not know is decided by [Choice.Settle]. Of the
+// identity the list's condition takes the values that it names; [Rules.Permits] must allow it.
+func (r *Rules) Resolve(w window.Choice, id window.Identity) (*Choice, error) {
 	c := &Choice{rules: r}
 	var err error
 	if c.order, err = r.chooseOrder(w.Sort); err != nil {
@@ -24,11 +25,16 @@ func (r *Rules) Resolve(w window.Choice) (*Choice, error) {
 		}
 		c.conditions = append(c.conditions, d)
 	}
-	slices.SortFunc(c.conditions, condition.compare)
-	c.conditions = slices.CompactFunc(c.conditions, func(a, b condition) bool { return a.compare(b) == 0 })
-	if c.words, err = r.chooseWords(w.Search); err != nil {
+	c.words, err = r.chooseWords(w.Search)
+	if err != nil {
 		return nil, err
 	}
+	c.chosen = len(c.conditions) > 0 || len(c.words) > 0 || !sameOrder(c.order, r.order)
+	if err := c.own(id); err != nil {
+		return nil, err
+	}
+	slices.SortFunc(c.conditions, condition.compare)
+	c.conditions = slices.CompactFunc(c.conditions, func(a, b condition) bool { return a.compare(b) == 0 })
 	c.setKey()
 	return c, nil
 }

@@ -31,7 +31,7 @@ func want(t testing.TB, fields string) window.Choice {
 
 func resolve(t testing.TB, rules *choice.Rules, fields string) *choice.Choice {
 	t.Helper()
-	c, err := rules.Resolve(want(t, fields))
+	c, err := rules.Resolve(want(t, fields), nil)
 	require.NoError(t, err, fields)
 	return c
 }
@@ -82,7 +82,7 @@ func TestResolveRefuses(t *testing.T) {
 		{everything, filter("from", "eq", `"\udc00\ud800"`), "filter: from: eq takes a string without U+0000"},
 		{everything, filter("from", "eq", `"\ud800\u0041"`), "filter: from: eq takes a string without U+0000"},
 	} {
-		_, err := rulesOf(t, c.allow).Resolve(c.want)
+		_, err := rulesOf(t, c.allow).Resolve(c.want, nil)
 		var refusal *protocol.Error
 		require.ErrorAs(t, err, &refusal, "%+v", c.want)
 		require.Equal(t, protocol.Other, refusal.Code)
@@ -101,7 +101,7 @@ func TestResolveTexts(t *testing.T) {
 		`"\ufffd\\ud800"`:        "\uFFFD\\ud800",
 		`"\ud83d\uDE00\n\uFFFD"`: "\U0001F600\n\uFFFD",
 	} {
-		c, err := rules.Resolve(filter("from", "eq", sent))
+		c, err := rules.Resolve(filter("from", "eq", sent), nil)
 		require.NoError(t, err, sent)
 		_, args := c.Where(1)
 		require.Equal(t, []any{want}, args, sent)
@@ -189,10 +189,10 @@ func TestKeysOfConditions(t *testing.T) {
 	w := filter("delay", "gt", `1`)
 	w.Filter = append(w.Filter, filter("from", "ne", `"x"`).Filter...)
 	w.Filter = append(w.Filter, filter("delay", "ne", `5`).Filter...)
-	first, err := rules.Resolve(w)
+	first, err := rules.Resolve(w, nil)
 	require.NoError(t, err)
 	slices.Reverse(w.Filter)
-	second, err := rules.Resolve(w)
+	second, err := rules.Resolve(w, nil)
 	require.NoError(t, err)
 	require.Equal(t, first.Key(), second.Key())
 }
@@ -228,7 +228,7 @@ func TestOrder(t *testing.T) {
 func TestChoosingNothing(t *testing.T) {
 	t.Parallel()
 	rules := rulesOf(t, func(*binding.ListDef) {})
-	c, err := rules.Resolve(window.Choice{})
+	c, err := rules.Resolve(window.Choice{}, nil)
 	require.NoError(t, err)
 	require.True(t, c.IsDefault())
 	settled, err := c.Settle(t.Context(), nil)

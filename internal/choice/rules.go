@@ -11,10 +11,12 @@ import (
 // Rules are what subscribers of a list may choose, held against its table. They are immutable.
 type Rules struct {
 	def    *binding.ListDef
-	table  string              // the table's own name, quoted, by which columns are qualified
+	table  string              // the name by which columns are qualified, quoted
 	order  []binding.OrderTerm // of the list, complete
 	byJSON map[string]*allowed
 	search []*Column
+	static string // the part of the list's condition that is the same for everybody
+	owned  owned  // the rest of it
 }
 
 // allowed is what may be done with a column.
@@ -24,16 +26,13 @@ type allowed struct {
 	sort      bool
 }
 
-// NewRules holds a definition, which is valid by itself, against its table's columns, by name. The error joins every
-// mistake: what is allowed by name must be possible with the column's type; "*" allows what is.
-func NewRules(def *binding.ListDef, columns map[string]Column) (*Rules, error) {
-	table, err := binding.ParseTable(def.Table)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", def, err)
-	}
+// NewRules holds a definition, which is valid by itself, against its relation's columns, by name; table is the name of the
+// relation in statements, quoted. The error joins every mistake: what is allowed by name must be possible with the column's
+// type; "*" allows what is.
+func NewRules(def *binding.ListDef, table string, columns map[string]Column) (*Rules, error) {
 	r := &Rules{
 		def:    def,
-		table:  binding.QuoteIdent(table.Name),
+		table:  table,
 		order:  complete(def.WithDefaults().Order, def.Key),
 		byJSON: map[string]*allowed{},
 	}
@@ -45,6 +44,7 @@ func NewRules(def *binding.ListDef, columns map[string]Column) (*Rules, error) {
 			r.byJSON[c.JSON] = a
 		}
 	}
+	r.readWhere(byName)
 	return r, errors.Join(r.allowFilters(byName), r.allowSorts(byName), r.allowSearch(byName))
 }
 

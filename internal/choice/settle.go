@@ -48,13 +48,14 @@ type question struct {
 	sql    string
 	values *[]string
 	names  bool // the type looks its values up
+	owned  bool // the values are of the identity
 }
 
 const readTexts = "SELECT $1::pg_catalog.text[]"
 
 func (d *condition) question() question {
 	c := d.column
-	q := question{what: "filter: " + c.JSON, sql: readTexts, values: &d.values, names: c.isRegistered()}
+	q := question{what: "filter: " + c.JSON, sql: readTexts, values: &d.values, names: c.isRegistered(), owned: d.owned}
 	if d.kind != startsWith && d.kind != contains {
 		q.sql = "SELECT ARRAY(SELECT " + c.written(c.element("socksync_v")) + " FROM pg_catalog.unnest($1::" + c.array() +
 			") WITH ORDINALITY AS socksync_u(socksync_v, socksync_i) ORDER BY socksync_i)"
@@ -81,6 +82,8 @@ func ask(ctx context.Context, tx pgx.Tx, questions []question) (err error) {
 		var answer []string
 		err := results.QueryRow().Scan(&answer)
 		switch {
+		case q.refused(err) && q.owned:
+			return ErrIdentity
 		case q.refused(err):
 			return refuse("%s: not a value of the column's type", q.what)
 		case err != nil:

@@ -37,7 +37,7 @@ func TestSettleKnows(t *testing.T) {
 		filter("j timestamptz", "in", `[]`),
 		{Search: "ä ö", Sort: []string{"-j numeric"}},
 	} {
-		c, err := s.rules.Resolve(w)
+		c, err := s.rules.Resolve(w, nil)
 		require.NoError(t, err)
 		settled, err := c.Settle(context.Background(), nil)
 		require.NoError(t, err, "%+v", w)
@@ -78,7 +78,7 @@ func TestSettleRefuses(t *testing.T) {
 		column := "j " + c.column
 		w := filter("j timestamp", "eq", `"now"`) // of which there is nothing to say
 		w.Filter = append(w.Filter, filter(column, c.operator, c.value).Filter...)
-		resolved, err := s.rules.Resolve(w)
+		resolved, err := s.rules.Resolve(w, nil)
 		if err == nil {
 			s.begin(func(ctx context.Context, tx pgx.Tx) { _, err = resolved.Settle(ctx, tx) })
 		}
@@ -94,7 +94,7 @@ func TestSettleRefuses(t *testing.T) {
 func TestSettleFails(t *testing.T) {
 	t.Parallel()
 	s := newSample(t, 1, "")
-	c, err := s.rules.Resolve(filter("j timestamptz", "lt", `"now"`))
+	c, err := s.rules.Resolve(filter("j timestamptz", "lt", `"now"`), nil)
 	require.NoError(t, err)
 	s.begin(func(ctx context.Context, tx pgx.Tx) {
 		canceled, cancel := context.WithCancel(ctx)
@@ -104,7 +104,7 @@ func TestSettleFails(t *testing.T) {
 		require.ErrorContains(t, err, "settle a choice: filter: j timestamptz")
 	})
 	s.exec("DROP TYPE mood CASCADE")
-	c, err = s.rules.Resolve(filter("j enum", "lt", `"sad"`))
+	c, err = s.rules.Resolve(filter("j enum", "lt", `"sad"`), nil)
 	require.NoError(t, err)
 	s.begin(func(ctx context.Context, tx pgx.Tx) {
 		_, err := c.Settle(ctx, tx)
@@ -121,7 +121,7 @@ func TestSettleFixes(t *testing.T) {
 	t.Parallel()
 	s := newSample(t, 1, "")
 	s.exec("UPDATE samples SET timestamptz = now()")
-	c, err := s.rules.Resolve(filter("j timestamptz", "gt", `"now"`))
+	c, err := s.rules.Resolve(filter("j timestamptz", "gt", `"now"`), nil)
 	require.NoError(t, err)
 	var settled *choice.Choice
 	s.begin(func(ctx context.Context, tx pgx.Tx) {
@@ -180,7 +180,7 @@ func TestSettleAsksOnce(t *testing.T) {
 	} {
 		w.Filter = append(w.Filter, one.Filter...)
 	}
-	c, err := s.rules.Resolve(w)
+	c, err := s.rules.Resolve(w, nil)
 	require.NoError(t, err)
 	tx, err := conn.Begin(ctx)
 	require.NoError(t, err)
@@ -214,10 +214,10 @@ func TestSettleOtherEncodings(t *testing.T) {
 	column := columns["origin"]
 	column.Unicode, column.OID = false, pgtype.TextOID
 	columns["origin"] = column
-	rules, err := choice.NewRules(def, columns)
+	rules, err := newRules(def, columns)
 	require.NoError(t, err)
 	settle := func(w window.Choice) error {
-		c, err := rules.Resolve(w)
+		c, err := rules.Resolve(w, nil)
 		require.NoError(t, err)
 		return pgx.BeginFunc(ctx, conn, func(tx pgx.Tx) error {
 			_, err := c.Settle(ctx, tx)

@@ -17,6 +17,15 @@ func (p *parameters) add(text string) string {
 	return "$" + strconv.Itoa(p.first+len(p.args)-1)
 }
 
+// addNullable is add for a text that may be NULL.
+func (p *parameters) addNullable(text *string) string {
+	if text != nil {
+		return p.add(*text)
+	}
+	p.args = append(p.args, nil)
+	return "$" + strconv.Itoa(p.first+len(p.args)-1)
+}
+
 // Where returns the choice as a condition over the columns of the list's table, "" if all rows are chosen, with the
 // values of its parameters from $first on. Indexes can serve it: of a type's own order, for prefixes one of the order
 // of bytes, and of pg_trgm over lower(column) for a search and over the column for contains.
@@ -28,6 +37,9 @@ func (c *Choice) Where(first int) (sql string, args []any) {
 	}
 	for _, word := range c.words {
 		all = append(all, c.rules.whereWord(word, p))
+	}
+	if c.general != nil {
+		all = append(all, c.rules.owned.general.where(c.general, p))
 	}
 	return strings.Join(all, " AND "), p.args
 }

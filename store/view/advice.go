@@ -13,37 +13,81 @@ import (
 	"github.com/socksync/socksync/internal/choice"
 )
 
-// orderAdvice returns "" if an index of the table yields the order, else the statement that makes one.
-func orderAdvice(ctx context.Context, tx pgx.Tx, table binding.TableName, order []binding.OrderTerm) (string, error) {
-	return orderAdviceWhere(ctx, tx, table, "", order)
+// orderAdvice returns "" if an index yields the order of a list, among the rows for which a condition holds, else the
+// statement that makes one. The rows of a query have an index only if all columns of the order are of the list's own table.
+func (r *relation) orderAdvice(ctx context.Context, tx pgx.Tx, where string, order []binding.OrderTerm) (string, error) {
+	if own, err := r.ownColumns(ctx, tx, columnsOf(order)); err != nil || own == nil {
+		return "", err
+	}
+	if r.def.Query == "" {
+		return orderAdvice(ctx, tx, tableName(r.def), where, order)
+	}
+	found, err := explain(ctx, tx, "SELECT"+r.from()+orderBy(order)+" LIMIT 1", "enable_seqscan", "enable_sort", "enable_incremental_sort")
+	if err != nil || !found.sorts() {
+		return "", err
+	}
+	return orderAdvice(ctx, tx, tableName(r.def), "", order)
 }
 
-// orderAdviceWhere is orderAdvice for a list with a condition, which indexes of some rows may serve.
-func orderAdviceWhere(
-	ctx context.Context, tx pgx.Tx, table binding.TableName, where string, order []binding.OrderTerm,
-) (string, error) {
-	terms := make([]string, len(order))
-	for i, t := range order {
-		terms[i] = t.SQL()
+// ownColumns returns columns of the list's own table by their names in the list; nil if some are not of it, as far as
+// names and types tell.
+func (r *relation) ownColumns(ctx context.Context, tx pgx.Tx, names []string) ([]column, error) {
+	if r.def.Table == "" {
+		return nil, nil
 	}
+	known := r.columns
+	if r.def.Query != "" {
+		var err error
+		if known, err = readColumns(ctx, tx, tableName(r.def).SQL(), false); err != nil {
+			return nil, err
+		}
+	}
+	columns := make([]column, len(names))
+	for i, name := range names {
+		c, ok := known[name]
+		if !ok || c.oid != r.columns[name].oid {
+			return nil, nil
+		}
+		columns[i] = c
+	}
+	return columns, nil
+}
+
+// orderAdvice is advice for the rows of a table for which a condition holds, which indexes of some rows may serve.
+func orderAdvice(ctx context.Context, tx pgx.Tx, table binding.TableName, where string, order []binding.OrderTerm) (string, error) {
 	ordered := "SELECT FROM " + table.SQL()
 	if where != "" {
 		ordered += " WHERE (" + where + "\n)"
 	}
-	ordered += " ORDER BY " + strings.Join(terms, ", ") + " LIMIT 1"
-	found, err := explain(ctx, tx, ordered, "enable_seqscan", "enable_sort", "enable_incremental_sort")
+	found, err := explain(ctx, tx, ordered+orderBy(order)+" LIMIT 1", "enable_seqscan", "enable_sort", "enable_incremental_sort")
 	if err != nil {
 		return "", fmt.Errorf("look for an index of %s: %w", table, err)
 	}
 	if !found.sorts() {
 		return "", nil
 	}
-	names, err := quoteIdents(ctx, tx, columnsOf(order))
+	return createIndexOn(ctx, tx, table, nil, order)
+}
+
+func orderBy(order []binding.OrderTerm) string {
+	terms := make([]string, len(order))
+	for i, t := range order {
+		terms[i] = t.SQL()
+	}
+	return " ORDER BY " + strings.Join(terms, ", ")
+}
+
+// createIndexOn returns the statement that makes an index that finds rows by values of columns, in an order.
+func createIndexOn(
+	ctx context.Context, tx pgx.Tx, table binding.TableName, columns []string, order []binding.OrderTerm,
+) (string, error) {
+	order = slices.DeleteFunc(slices.Clone(order), func(t binding.OrderTerm) bool { return slices.Contains(columns, t.Column) })
+	names, err := quoteIdents(ctx, tx, slices.Concat(columns, columnsOf(order)))
 	if err != nil {
 		return "", fmt.Errorf("advise an index of %s: %w", table, err)
 	}
 	for i, t := range order {
-		names[i] += indexDirection(t)
+		names[len(columns)+i] += indexDirection(t)
 	}
 	return createIndex(ctx, tx, table, "("+strings.Join(names, ", ")+")")
 }
@@ -70,6 +114,15 @@ func indexDirection(t binding.OrderTerm) string {
 	default:
 		return s + " NULLS LAST"
 	}
+}
+
+// searchAdvice returns "" if indexes serve a search of a list, else the statements that make them. What a query makes has
+// none.
+func (r *relation) searchAdvice(ctx context.Context, tx pgx.Tx) (string, error) {
+	if r.def.Query != "" {
+		return "", nil
+	}
+	return searchAdvice(ctx, tx, tableName(r.def), r.rules.Search())
 }
 
 // searchAdvice returns "" if indexes serve a search in each of the columns, else the statements that make them. Columns
@@ -151,6 +204,7 @@ select array(select pg_catalog.quote_ident(n) from unnest($1::text[]) with ordin
 // planNode is a node of a query plan, as EXPLAIN shows it.
 type planNode struct {
 	Type     string     `json:"Node Type"`
+	Schema   string     `json:"Schema"` // only if VERBOSE
 	Relation string     `json:"Relation Name"`
 	Index    string     `json:"Index Name"`
 	Cond     string     `json:"Index Cond"`
@@ -176,10 +230,19 @@ func explainUnder(ctx context.Context, tx pgx.Tx, query string, without []string
 			return planNode{}, err
 		}
 	}
+	return planOf(ctx, tx, "EXPLAIN (FORMAT JSON) "+query)
+}
+
+// planOf returns the plan that a statement with EXPLAIN shows.
+func planOf(ctx context.Context, tx pgx.Tx, explain string) (planNode, error) {
 	var text []byte
-	if err := tx.QueryRow(ctx, "EXPLAIN (FORMAT JSON) "+query, pgx.QueryExecModeSimpleProtocol).Scan(&text); err != nil {
+	if err := tx.QueryRow(ctx, explain, pgx.QueryExecModeSimpleProtocol).Scan(&text); err != nil {
 		return planNode{}, err
 	}
+	return readPlan(text)
+}
+
+func readPlan(text []byte) (planNode, error) {
 	var plans []struct{ Plan planNode }
 	if err := json.Unmarshal(text, &plans); err != nil {
 		return planNode{}, err

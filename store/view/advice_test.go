@@ -50,7 +50,7 @@ func (a *adviser) order(table, order string) string {
 	require.NoError(a.t, err)
 	terms, err := binding.ParseOrder(order)
 	require.NoError(a.t, err)
-	return a.ask(func(ctx context.Context, tx pgx.Tx) (string, error) { return orderAdvice(ctx, tx, name, terms) })
+	return a.ask(func(ctx context.Context, tx pgx.Tx) (string, error) { return orderAdvice(ctx, tx, name, "", terms) })
 }
 
 func (a *adviser) search(table string, columns ...string) string {
@@ -110,7 +110,7 @@ func TestOrderAdvice(t *testing.T) {
 	} {
 		require.Equal(t, want, a.ask(func(ctx context.Context, tx pgx.Tx) (string, error) {
 			order := []binding.OrderTerm{{Column: "part"}, {Column: "id"}}
-			return orderAdviceWhere(ctx, tx, binding.TableName{Name: "flights"}, where, order)
+			return orderAdvice(ctx, tx, binding.TableName{Name: "flights"}, where, order)
 		}), where)
 	}
 }
@@ -173,7 +173,7 @@ func TestAdviceFails(t *testing.T) {
 	ctx := context.Background()
 	pool := pgtest.New(t)
 	err := pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-		_, err := orderAdvice(ctx, tx, binding.TableName{Name: "nowhere"}, []binding.OrderTerm{{Column: "id"}})
+		_, err := orderAdvice(ctx, tx, binding.TableName{Name: "nowhere"}, "", []binding.OrderTerm{{Column: "id"}})
 		require.ErrorContains(t, err, `look for an index of "nowhere"`)
 		var one int
 		return tx.QueryRow(ctx, "SELECT 1").Scan(&one) // the transaction is still of use

@@ -58,8 +58,29 @@ func (v *view) locate(s *subscription, at place) (place, bool) {
 	if !at.anchored || !at.after.row || v.tree.Has(at.after.key) {
 		return at, true
 	}
+	if before, ok := s.succeeds(v); ok {
+		at.after = before
+		s.named = &before
+		return at, true
+	}
 	v.ask(s)
 	return at, false
+}
+
+// succeeds returns the anchor for a subscription that takes the place of another one, whose anchor the view does not have:
+// the nearest row before it, as the other one saw the list, that the view has.
+func (s *subscription) succeeds(v *view) (anchor, bool) {
+	if s.former == nil {
+		return anchor{}, false
+	}
+	p := s.former.at
+	if p == nil || p.view.tree == nil || !p.at.anchored || !p.at.after.row || !p.view.tree.Has(p.at.after.key) {
+		return anchor{}, true
+	}
+	if v.tree.Has(p.at.after.key) {
+		return p.at.after, true
+	}
+	return lastBefore(p.view.tree, p.at.after.key, v.tree.Has), true
 }
 
 // longer reports whether a get differs from the window where the subscription is only in a greater size, which may be more
@@ -79,25 +100,43 @@ func (s *subscription) longer(v *view, at place) bool {
 }
 
 // anchorTexts returns the texts of a key as a client writes it, which are those that Postgres has for the types of which
-// keys mostly are.
-func (r *relation) anchorTexts(after []json.RawMessage) ([]string, error) {
-	if len(after) != len(r.def.Key) {
-		return nil, window.Refusal("after: the key has another number of columns")
-	}
-	texts := make([]string, len(after))
-	for i, raw := range after {
-		var text string
-		switch {
-		case raw[0] == '"' && json.Unmarshal(raw, &text) != nil, raw[0] == '{', raw[0] == '[', raw[0] == 'n',
-			strings.ContainsRune(text, 0):
-			return nil, window.Refusal("after: not a key")
-		case raw[0] == '"':
-			texts[i] = text
-		default:
-			texts[i] = string(raw)
+// keys mostly are. What the identity says of the key the client does not write.
+func (p *plan) anchorTexts(after []json.RawMessage) ([]string, error) {
+	texts := make([]string, len(p.def.Key))
+	rest := after
+	for i, name := range p.def.Key {
+		if p.keyJSON[i] == "" {
+			texts[i], _ = p.choice.PinnedValue(name)
+			continue
 		}
+		if len(rest) == 0 {
+			return nil, errKeyColumns
+		}
+		text, err := anchorText(rest[0])
+		if err != nil {
+			return nil, err
+		}
+		texts[i], rest = text, rest[1:]
+	}
+	if len(rest) > 0 {
+		return nil, errKeyColumns
 	}
 	return texts, nil
+}
+
+var errKeyColumns = window.Refusal("after: the key has another number of columns")
+
+// anchorText returns the text of a value of a key.
+func anchorText(raw json.RawMessage) (string, error) {
+	var text string
+	switch {
+	case raw[0] == '"' && json.Unmarshal(raw, &text) != nil, raw[0] == '{', raw[0] == '[', raw[0] == 'n',
+		strings.ContainsRune(text, 0):
+		return "", window.Refusal("after: not a key")
+	case raw[0] == '"':
+		return text, nil
+	}
+	return string(raw), nil
 }
 
 // certain reports whether equal keys of the list have equal texts, in JSON and in Postgres.
@@ -182,7 +221,7 @@ func (e *Engine) spell(ctx context.Context, sql string, key []string) (spelled [
 
 // unmoor finds out what becomes of the anchors of windows when rows leave their places. It is called before the rows
 // leave, with those that do.
-func (s *stage) unmoor(pages map[*page]struct{}, deletes []string) {
+func (s *stage) unmoor(pages *few[*page], deletes []string) {
 	if s.joined {
 		return // the windows know another tree; see remoor
 	}
@@ -190,7 +229,7 @@ func (s *stage) unmoor(pages map[*page]struct{}, deletes []string) {
 	for _, key := range deletes {
 		gone[key] = struct{}{}
 	}
-	for p := range pages {
+	for p := range pages.all() {
 		at := s.anchor(p)
 		if _, moves := gone[at.key]; p.at.anchored && at.row && moves {
 			s.before[p] = s.firm(at.key, gone)
@@ -231,7 +270,7 @@ func (s *stage) remoor(old *view) {
 		is, ok := s.tree.Rank(key)
 		return ok && (!same || bytes.Equal(old.tree.Place(was), s.tree.Place(is)))
 	}
-	for p := range old.pages {
+	for p := range old.pages.all() {
 		at := p.at.after
 		if !p.at.anchored || !at.row || stays(at.key) {
 			continue

@@ -41,7 +41,6 @@ func wrongLists() []wrongList {
 		{plainList("no key", "numbers", "", "ident"), `list "no key": table numbers has no column "ident" (key)`},
 		{plainList("condition", "numbers", "v = = 1", "id"), `list "condition": ERROR: syntax error at or near "="`},
 		{plainList("no condition", "numbers", "id", "id"), `list "no condition": ERROR: argument of WHERE must be type boolean, not type bigint`},
-		{plainList("parameter", "numbers", "v = $1", "id"), `list "parameter": `},
 		{plainList("no order", "numbers", "", "id", "p"), `list "no order": ERROR: could not identify an ordering operator for type point`},
 		{plainList("no text", "numbers", "", "j"), `list "no text": ERROR: could not identify an ordering operator for type json`},
 		{longName, `list "long name": the JSON name "` + longName.Columns[0].JSON + `" is longer than 63 bytes`},
@@ -61,7 +60,6 @@ func wrongVars() []wrongVar {
 		{plainVar("syntax", "SELECT"+" FROM FROM"), `var "syntax": ERROR: syntax error`},
 		{plainVar("two columns", "SELECT 1, 2"), `var "two columns": the query gives 2 columns, the value is one`},
 		{plainVar("no such column", "SELECT 1 AS a", binding.Column{Name: "b"}), `var "no such column": the query gives no column "b"`},
-		{plainVar("parameters", "SELECT $1::int"), `var "parameters": the query has parameters`},
 		{binding.Var[int64](binding.Name("text"), binding.Query("SELECT v FROM numbers", "numbers")), `var "text": column "v" of type text cannot be scanned into int64`},
 		{binding.Var[int64](binding.Name("keyless"), binding.Query("SELECT count(*) FROM keyless", "keyless")), `var "keyless": table "keyless" has no primary key`},
 	}

@@ -13,7 +13,7 @@ import (
 func (v *view) commit() {
 	s := v.stage
 	if s.again != nil {
-		v.log.Log(v.engine.ctx, level(s.again), "list is loaded again", "reason", s.again)
+		v.log().Log(v.engine.ctx, level(s.again), "list is loaded again", "reason", s.again)
 		s.undo()
 		if s.joined {
 			v.fail(s.again)
@@ -25,27 +25,33 @@ func (v *view) commit() {
 	if s.joined {
 		v.joined(s)
 	}
+	v.bucket.settle(v, s)
 	for _, ps := range s.pages {
 		v.publish(ps, s)
 	}
 	for _, ps := range s.pages {
 		ps.page.admit()
 	}
+	v.engine.keeper.count(v)
 	if s.joined {
-		for sub := range v.homeless {
-			delete(v.homeless, sub)
+		for sub := range v.homeless.all() {
+			v.homeless.remove(sub)
+			sub.homeless = nil
 			v.open(sub)
+			v.part()
 		}
 	}
 }
 
 // joined takes what a load has brought.
 func (v *view) joined(s *stage) {
-	v.plan, v.tree = s.plan, s.tree
-	v.load, v.err, v.frozen = nil, nil, 0
-	v.list.relation.Store(s.plan.relation)
-	v.list.rules.Store(s.plan.rules)
-	v.list.reading = nil // it may know of those only that joined
+	v.plan, v.choice, v.tree, v.rows = s.plan, s.plan.choice, s.tree, s.rows
+	v.load, v.err, v.frozen, v.asleep = nil, nil, 0, false
+	v.indexed = true
+	if v.list.relation.Load() == nil {
+		v.list.relation.Store(s.plan.relation)
+		v.list.rules.Store(s.plan.rules)
+	}
 	v.advise()
 }
 
@@ -78,7 +84,7 @@ func (v *view) publish(ps *pageStage, s *stage) {
 	v.past.remember(p, was, from)
 	step := window.NewStep(from, p.state, s.single)
 	p.told = false
-	for sub := range p.subs {
+	for sub := range p.subs.all() {
 		sub.given, sub.seen = p.state, p.since
 		sub.sink.Step(step)
 	}
@@ -90,7 +96,7 @@ func (p *page) moves() {
 		return
 	}
 	p.told = false
-	for sub := range p.subs {
+	for sub := range p.subs.all() {
 		if sub.given != nil {
 			sub.sink.Step(window.NewStep(sub.given, sub.given, ""))
 		}
@@ -121,10 +127,10 @@ func (v *view) recall(from *window.State, rows []window.Row, changed map[string]
 
 // admit lets those in who waited for the window's rows.
 func (p *page) admit() {
-	if len(p.waiting) == 0 || !p.state.Filled() {
+	if p.waiting.len() == 0 || !p.state.Filled() {
 		return
 	}
-	for sub := range p.waiting {
+	for sub := range p.waiting.all() {
 		sub.arrive(p)
 	}
 }

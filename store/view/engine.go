@@ -65,6 +65,7 @@ type Engine struct {
 	down   bool                                                        // the feed has said so, and no drain has come since; owned by the feed goroutine
 
 	// Owned by the feed goroutine.
+	keeper   keeper
 	epoch    string // of the revisions
 	sequence uint64 // of the last drain that was committed
 	past     *past
@@ -130,11 +131,12 @@ func (e *Engine) Check(ctx context.Context) error {
 	}
 	for _, l := range e.lists {
 		errs = append(errs, e.try(ctx, func(tx pgx.Tx) error {
-			r, err := newRelation(ctx, tx, l.def, e.probed)
-			if err == nil {
-				l.rules.Store(r.rules)
+			r, err := newRelation(ctx, tx, e, l.def)
+			if err != nil {
+				return err
 			}
-			return err
+			l.rules.Store(r.rules)
+			return l.checkRole(ctx, tx, r)
 		}))
 	}
 	for _, v := range e.vars {
@@ -159,10 +161,13 @@ func (e *Engine) Start(feed *listen.Feed) {
 	e.work.Go(e.sweeps)
 	feed.Do(func() {
 		e.instances = newInstances(e)
+		e.keeper = keeper{}
 		e.epoch, e.sequence, e.past = strconv.FormatInt(time.Now().UnixMicro(), 10), 0, &past{maxRows: e.config.KeptRows}
 		for _, l := range e.lists {
 			l.reset()
-			l.standard.reload()
+			if l.standard != nil {
+				l.standard.reload()
+			}
 		}
 		for _, v := range e.vars {
 			v.reset()

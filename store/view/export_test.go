@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"unsafe"
 
 	"github.com/jackc/pgx/v5"
 
@@ -56,7 +57,7 @@ type Held struct {
 
 // Held returns what a list keeps for its subscribers.
 func (e *Engine) Held(name string) (held Held) {
-	e.on(name, func(v *view) { held = Held{len(v.pages), len(v.homeless), v.waiting} })
+	e.on(name, func(v *view) { held = Held{v.pages.len(), v.homeless.len(), v.waiting} })
 	return held
 }
 
@@ -70,9 +71,9 @@ func (e *Engine) Loading(name string) (loading bool) {
 // parameters under the settings of a drain.
 func (e *Engine) Plans(ctx context.Context, name string) (plans []string, err error) {
 	var p *plan
-	e.on(name, func(v *view) { p = v.plan })
+	var changed *reading
+	e.on(name, func(v *view) { p, changed = v.plan, v.group.how() })
 	nothing := strings.Repeat(", '{}'", len(p.def.Key))[2:]
-	changed := newReading([]*plan{p})
 	err = e.try(ctx, func(tx pgx.Tx) error {
 		for i, sql := range []string{changed.sql, changed.fullSQL, p.rowsSQL, p.placeSQL} {
 			name := fmt.Sprintf("explained_%s_%d", p.def.Name, i)
@@ -100,7 +101,7 @@ func (e *Engine) Chosen() (n int) {
 	done := make(chan struct{})
 	e.feed.Do(func() {
 		defer close(done)
-		n = e.chosen()
+		n = e.keeper.chosen
 	})
 	<-done
 	return n
@@ -124,4 +125,35 @@ func (e *Engine) AdviseAgain(name string) {
 		clear(v.list.advised)
 		v.advise()
 	})
+}
+
+// BytesPerRow returns how many bytes a row takes in the views of a list that has some: in their trees, in the map that finds
+// them by key, and as JSON in their windows.
+func (e *Engine) BytesPerRow(name string) (bytes int) {
+	done := make(chan struct{})
+	e.feed.Do(func() {
+		defer close(done)
+		for _, l := range e.lists {
+			if l.def.Name == name {
+				bytes = l.bytesPerRow()
+			}
+		}
+	})
+	<-done
+	return bytes
+}
+
+func (l *list) bytesPerRow() int {
+	total, rows := 0, 0
+	for _, v := range l.views {
+		rows += v.tree.Len()
+		total += v.tree.Bytes()
+		for p := range v.pages.all() {
+			for _, r := range p.state.Rows {
+				total += int(unsafe.Sizeof(r)) + len(r.Key) + len(r.JSON)
+			}
+		}
+	}
+	const entry = 48 // of the map: a key and a pointer, of which two thirds are used, and the key's text
+	return total/rows + entry
 }

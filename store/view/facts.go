@@ -33,13 +33,24 @@ type column struct {
 	ordered       bool   // <
 	operators     string // the schema of these, in SQL
 	unicode       bool   // the database's encoding is UTF-8
+	unclear       bool   // text of a query, of which Postgres cannot tell how it compares
 }
 
-// columnsSQL reads the columns of a table with what is needed to decide whether
+// tableColumns are the columns of the table $2.
+const tableColumns = `(
+  select attname, atttypid, attcollation from pg_catalog.pg_attribute
+  where attrelid = $2::regclass and attnum > 0 and not attisdropped)`
+
+// givenColumns are columns of which name, type and collation are given.
+const givenColumns = `unnest($2::text[], $3::oid[], $4::oid[])`
+
+// columnsSQL reads about columns what is needed to decide whether
 // bytes order them and how they are compared. to_jsonb keeps it working on versions
 // that lack a column; the modifier -1 makes format_type say bpchar and "bit", where
-// character and bit would mean a length of 1.
-const columnsSQL = `
+// character and bit would mean a length of 1. What a query makes may be no type that a value can be given of, or text of
+// which Postgres cannot tell how it compares: it is not clear, and has no operators.
+func columnsSQL(columns string) string {
+	return `
 select a.attname, a.atttypid, pg_catalog.format_type(t.oid, -1), t.oid <> a.atttypid,
        case when t.typnamespace <> 'pg_catalog'::regnamespace then 'output' when t.typname ~ '^reg' then 'number' else 'cast' end,
        pg_catalog.pg_encoding_to_char(d.encoding) = 'UTF8' and coalesce(
@@ -52,18 +63,18 @@ select a.attname, a.atttypid, pg_catalog.format_type(t.oid, -1), t.oid <> a.attt
              when 'c' then case when c.collcollate in ('C', 'POSIX') then 'bytes' when c.collcollate ~* '^c\.utf-?8$' then 'probe' end
              when 'b' then case when coalesce(to_jsonb(c) ->> 'colllocale', '') in ('C', 'C.UTF-8') then 'bytes' end
            end
-         end in ('bytes', case when $2 then 'probe' end), false),
+         end in ('bytes', case when $1 then 'probe' end), false),
        t.oid, t.typtype = 'e', t.typtype = 'c',
        t.typname in ('text', 'varchar', 'bpchar', 'name') and t.typnamespace = 'pg_catalog'::regnamespace
-         or t.typcategory = 'S' and t.typname <> 'char' and exists (
+         and clear or t.typcategory = 'S' and t.typname <> 'char' and clear and exists (
            select from pg_catalog.pg_cast k
            where k.castsource = t.oid and k.casttarget = 'pg_catalog.text'::regtype and k.castcontext = 'i'),
        case when c.collname <> 'default' or c.collnamespace <> 'pg_catalog'::regnamespace
          then pg_catalog.quote_ident((select nspname from pg_catalog.pg_namespace where oid = c.collnamespace))
            || '.' || pg_catalog.quote_ident(c.collname) else '' end,
-       coalesce(c.collisdeterministic, true), o.equal, o.ordered, coalesce(o.operators, ''),
+       coalesce(c.collisdeterministic, true), o.equal and clear, o.ordered and clear, coalesce(o.operators, ''),
        pg_catalog.pg_encoding_to_char(d.encoding) = 'UTF8'
-from pg_catalog.pg_attribute a
+from ` + columns + ` a (attname, atttypid, attcollation)
 cross join lateral (
   with recursive base (oid) as (
     select a.atttypid union all select t.typbasetype from base b join pg_catalog.pg_type t on t.oid = b.oid where t.typtype = 'd')
@@ -71,7 +82,8 @@ cross join lateral (
 join pg_catalog.pg_database d on d.datname = pg_catalog.current_database()
 left join pg_catalog.pg_collation c on c.oid = a.attcollation
 cross join lateral (` + operatorsSQL + `) o
-where a.attrelid = $1::regclass and a.attnum > 0 and not a.attisdropped`
+cross join lateral (select t.typtype <> 'p' and (t.typcollation = 0 or a.attcollation <> 0)) f (clear)`
+}
 
 // operatorsSQL finds out whether the type t has default operator classes, as ORDER BY and = need them: of its own, of
 // its kind, or of a type that it is the same as. An array needs them for its elements as well, a row for its columns.
@@ -138,9 +150,18 @@ select not exists (
 
 // readColumns returns the columns of a table by name.
 func readColumns(ctx context.Context, tx pgx.Tx, table string, probed bool) (map[string]column, error) {
-	rows, err := tx.Query(ctx, columnsSQL, table, probed)
+	columns, err := readFacts(ctx, tx, tableColumns, probed, table)
 	if err != nil {
 		return nil, fmt.Errorf("read the columns of %s: %w", table, err)
+	}
+	return columns, nil
+}
+
+// readFacts returns what the catalog says of columns, by name.
+func readFacts(ctx context.Context, tx pgx.Tx, from string, probed bool, args ...any) (map[string]column, error) {
+	rows, err := tx.Query(ctx, columnsSQL(from), append([]any{probed}, args...)...)
+	if err != nil {
+		return nil, err
 	}
 	list, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (column, error) {
 		var c column
@@ -148,7 +169,7 @@ func readColumns(ctx context.Context, tx pgx.Tx, table string, probed bool) (map
 			&c.isText, &c.collation, &c.deterministic, &c.equal, &c.ordered, &c.operators, &c.unicode)
 	})
 	if err != nil {
-		return nil, fmt.Errorf("read the columns of %s: %w", table, err)
+		return nil, err
 	}
 	columns := make(map[string]column, len(list))
 	for _, c := range list {

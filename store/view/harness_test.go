@@ -86,7 +86,7 @@ func (l *live) prepare(drainer listen.Drainer) {
 	require.NoError(t, migrations.Up(ctx, pool))
 	tables := make([]migrations.Table, 0, len(e.Tables()))
 	for _, table := range e.Tables() {
-		tables = append(tables, migrations.Table{Name: table.Name, Key: table.Key})
+		tables = append(tables, migrations.Table{Name: table.Name, Key: table.Key, Logged: table.Logged})
 	}
 	require.NoError(t, migrations.Install(ctx, pool, tables))
 	if drainer == nil {

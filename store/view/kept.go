@@ -46,6 +46,9 @@ func (m *past) remember(p *page, was place, state *window.State) {
 	}
 	k.queue = m.queue.PushBack(k)
 	m.rows += cost(state)
+	if p.view.kept == nil {
+		p.view.kept = map[keptAt]*keptState{}
+	}
 	p.view.kept[k.keptAt] = k
 	p.history = append(p.history, k)
 	for len(p.history) > keptPerPage {
@@ -109,7 +112,7 @@ func (v *view) known(at place, rev string) (*window.State, *page) {
 	if rev == "" {
 		return nil, nil
 	}
-	if p := v.places[at]; p != nil && p.state != nil && p.state.Rev == rev {
+	if p := v.pageAt(at); p != nil && p.state != nil && p.state.Rev == rev {
 		return p.state, p
 	}
 	if k := v.kept[keptAt{at, rev}]; k != nil {

@@ -1,14 +1,11 @@
 package view
 
 import (
-	"encoding/json"
-	"errors"
 	"log/slog"
-	"maps"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/socksync/socksync/binding"
 	"github.com/socksync/socksync/internal/choice"
@@ -16,13 +13,14 @@ import (
 	"github.com/socksync/socksync/listen"
 )
 
-// list is one list definition with its views: the standard one, which shows the list as it is defined and lives as long
-// as the list, and those that subscribers have chosen. Everything below the line is owned by the feed goroutine;
-// subscriptions reach it through [listen.Feed.Do].
+// list is one list definition with its views: one for each choice that somebody watches, and of a list that shows
+// everybody the same also the standard one, which shows it as it is defined and lives as long as the list. Everything below
+// the line is owned by the feed goroutine; subscriptions reach it through [listen.Feed.Do].
 type list struct {
 	engine *Engine
 	def    *binding.ListDef
-	table  string // as the feed names it
+	role   *role    // under which it is read; nil is the server's own
+	tables []string // that it depends on, as the feed names them; the first is blamed for what is none's
 	log    *slog.Logger
 	rules  atomic.Pointer[choice.Rules] // what is allowed, by the table as it was last seen
 	// relation is the table as it is, for the loads to use; nil if it is not known. The feed goroutine forgets it when the
@@ -31,40 +29,61 @@ type list struct {
 
 	// ------------------------------------------------
 	views    map[string]*view
-	standard *view
-	reading  *reading                   // of the changed rows for the views that take part; nil if that has changed
-	keys     []string                   // that the log names in the drain under way
-	taking   []*view                    // the views that take part in the drain under way
-	rows     map[string]json.RawMessage // read for windows in the drain under way
-	skipped  bool                       // in the drain under way
-	sequence uint64                     // of the last drain whose changes the views have
-	advised  map[string]struct{}        // orders that an index was looked for
-	searched bool                       // an index for the search was looked for
+	standard *view             // nil if what subscribers see depends on their identity
+	groups   map[string]*group // of the views that follow the changes, by session
+	batch    loadQueue
+	shown    int                 // windows of all views
+	waiters  map[*view]struct{}  // views where gets may wait
+	stands   map[*view]struct{}  // views of which some subscribers know that they stand still
+	sequence uint64              // of the last drain whose changes the views have
+	owed     map[string]*delta   // changes that were handed over while the list was skipped, by table
+	advised  map[string]struct{} // what an index was looked for
+
+	drain   drainOf // what the drain under way means for the list
+	joining []*view // in the drain under way
+	staged  []*view // in the drain under way
+}
+
+// drainOf is what one drain means for a list.
+type drainOf struct {
+	skipped error             // a table cannot be read
+	all     bool              // any row may have changed
+	changes map[string]*delta // by table
+	since   map[string]*delta // what has changed since the loads that join
+	keys    []string          // of rows that may differ
+	late    []string          // of rows that may differ for those that join, and are not among keys
 }
 
 func newList(e *Engine, def *binding.ListDef) *list {
-	return &list{engine: e, def: def, table: feedName(def.Table), log: e.log.With("list", def.Name)}
+	return &list{engine: e, def: def, role: newRole(def.Role, def.Settings), tables: feedNames(def.ReadTables()), log: e.log.With("list", def.Name)}
 }
 
 // reset forgets all that an earlier run of the feed has left.
 func (l *list) reset() {
 	l.relation.Store(nil)
-	l.reading, l.keys, l.taking = nil, nil, nil
-	l.sequence, l.skipped = 0, false
-	l.advised, l.searched = map[string]struct{}{}, false
-	c, err := l.rules.Load().Resolve(window.Choice{})
+	l.views, l.groups = map[string]*view{}, map[string]*group{}
+	l.waiters, l.stands = map[*view]struct{}{}, map[*view]struct{}{}
+	l.batch, l.shown, l.sequence, l.owed = loadQueue{}, 0, 0, nil
+	l.drain, l.joining, l.staged = drainOf{}, nil, nil
+	l.advised = map[string]struct{}{}
+	l.standard = nil
+	rules := l.rules.Load()
+	if rules.Owned() {
+		return
+	}
+	c, err := rules.Resolve(window.Choice{}, nil)
 	if err != nil {
 		panic(err) // choosing nothing is allowed
 	}
-	l.standard = newView(l, c, window.Choice{})
-	l.views = map[string]*view{c.Key(): l.standard}
+	l.standard = newView(l, c, window.Choice{}, nil)
+	l.views[c.Key()] = l.standard
 }
 
 // sequenceOf is the sequence in a revision that the list has given; 0 if it has not.
 func (l *list) sequenceOf(rev string) uint64 {
 	epoch, text, _ := strings.Cut(rev, ".")
 	sequence, err := strconv.ParseUint(text, 10, 64)
-	if err != nil || epoch != l.engine.epoch || sequence > l.sequence {
+	if err != nil || !strings.HasPrefix(epoch, l.engine.epoch) || sequence > l.sequence {
 		return 0
 	}
 	return sequence
@@ -72,16 +91,9 @@ func (l *list) sequenceOf(rev string) uint64 {
 
 // serve answers a subscription's get as soon as it can.
 func (l *list) serve(s *subscription) {
-	c, err := l.rules.Load().Resolve(s.want.Choice)
-	if err != nil {
-		s.fail(err)
-		return
-	}
-	known := l.views[c.Key()] != nil
-	v, err := l.view(c, s.want.Choice)
+	v, isNew, err := l.find(s.want.Choice, s.options.Identity)
 	if err == nil {
-		err = s.hold(v)
-		if err != nil && !known {
+		if err = s.hold(v); err != nil && isNew {
 			l.drop(v)
 		}
 	}
@@ -94,18 +106,24 @@ func (l *list) serve(s *subscription) {
 
 var errTooManyViews = window.Refusal("too many choices are open on this server; try again later")
 
-// view returns the view of a choice, which it makes if there is none.
-func (l *list) view(c *choice.Choice, asked window.Choice) (*view, error) {
+// find returns the view of a choice, which it makes if there is none.
+func (l *list) find(asked window.Choice, id window.Identity) (v *view, isNew bool, err error) {
+	c, err := l.rules.Load().Resolve(asked, id)
+	if err != nil {
+		return nil, false, err
+	}
 	if v := l.views[c.Key()]; v != nil {
-		return v, nil
+		return v, false, nil
 	}
-	if l.engine.chosen() >= l.engine.config.Views && !l.engine.evict() {
-		return nil, errTooManyViews
+	k := &l.engine.keeper
+	if !c.IsDefault() && k.chosen >= l.engine.config.Views && !k.evict(func(v *view) bool { return !v.choice.IsDefault() }) {
+		return nil, false, errTooManyViews
 	}
-	v := newView(l, c, asked)
+	v = newView(l, c, asked, id)
 	l.views[c.Key()] = v
+	k.add(v)
 	v.reload()
-	return v, nil
+	return v, true, nil
 }
 
 // drop lets a view go.
@@ -114,35 +132,70 @@ func (l *list) drop(v *view) {
 		v.load.stop()
 		v.load = nil
 	}
-	delete(l.views, v.choice.Key())
-	v.stage, l.reading = nil, nil
-	for p := range v.pages {
+	v.exit()
+	delete(l.views, v.key)
+	v.stage = nil
+	for p := range v.pages.all() {
 		v.forget(p)
+	}
+	delete(l.waiters, v)
+	delete(l.stands, v)
+	l.engine.keeper.remove(v)
+}
+
+// begin finds out what a drain means for the list, of which the loads that are complete have joined.
+func (l *list) begin(d *listen.Drain) {
+	if err := l.lacking(d); err != nil {
+		l.lack(err)
+		return
+	}
+	if l.drain.skipped != nil {
+		for v := range l.waiters {
+			v.failWaiting()
+		}
+		return
+	}
+	if l.drain.all = l.isAll(); l.drain.all {
+		l.readAgain()
+		return
+	}
+	if l.def.Recompute > 0 {
+		l.outdate()
+	}
+	for v := range l.waiters {
+		v.show()
 	}
 }
 
-// begin finds out which views take part in a drain.
-func (l *list) begin(d *listen.Drain) {
-	c, skipped := d.Tables[l.table], d.Skipped[l.table]
-	l.keys, l.taking, l.skipped = nil, nil, skipped != nil
-	if c != nil && (c.All || c.Missing != nil) {
-		l.relation.Store(nil)
-		l.reading = nil
-	}
-	if c != nil && skipped == nil {
-		l.keys = joinKeys(c.Keys)
-	}
-	if c != nil && c.All {
-		l.thin()
-	}
+// readAgain has all views loaded again, but for those whose load joins, which knows what has changed since.
+func (l *list) readAgain() {
+	l.relation.Store(nil)
+	l.thin()
 	for _, v := range l.views {
-		v.begin(c, skipped)
-		if !v.takes() {
-			continue
+		if v.stage == nil {
+			v.restart() // what a load has read by now may be worthless
 		}
-		l.taking = append(l.taking, v)
-		if v.joins() {
-			l.reading = nil // it does not know of the view
+	}
+}
+
+// lacking returns what of the tables is not there, as the drain says for the first time.
+func (l *list) lacking(d *listen.Drain) error {
+	for _, t := range l.tables {
+		if c := d.Tables[t]; c != nil && c.Missing != nil {
+			return c.Missing
+		}
+	}
+	return nil
+}
+
+// lack marks all views as ones that cannot be read.
+func (l *list) lack(why error) {
+	l.relation.Store(nil)
+	l.owed = nil
+	for _, v := range l.views {
+		v.fail(why)
+		if v.stage != nil || v.load == nil {
+			v.restart()
 		}
 	}
 }
@@ -150,91 +203,46 @@ func (l *list) begin(d *listen.Drain) {
 // thin lets the views go that nobody watches, when all would have to be loaded again.
 func (l *list) thin() {
 	for _, v := range l.views {
-		if !v.standard() && !v.watched() {
+		if v != l.standard && !v.watched() {
 			l.drop(v)
 		}
 	}
 }
 
-// changed returns the keys of rows that may differ for some view that takes part.
-func (l *list) changed() []string {
-	keys := map[string]struct{}{}
-	for _, v := range l.taking {
-		if v.joins() {
-			for _, k := range v.stage.keys {
-				keys[k] = struct{}{}
-			}
+// follows reports whether some view takes part in the drain under way.
+func (l *list) follows() bool { return len(l.groups) > 0 }
+
+// outdate has the views of a list that is recomputed read again, if a table has changed.
+func (l *list) outdate() {
+	if len(l.drain.changes) == 0 {
+		return
+	}
+	l.drain.changes = nil
+	for _, v := range l.views {
+		v.outdate()
+	}
+}
+
+// outdate notes that the view is not what the tables say any more.
+func (v *view) outdate() {
+	if v.tree == nil && v.load == nil {
+		return
+	}
+	v.outdated = true
+	v.recompute()
+}
+
+// recompute has a view that is outdated read again, if somebody watches it, but not before the interval since the last time
+// is over.
+func (v *view) recompute() {
+	if !v.outdated || v.due || !v.watched() {
+		return
+	}
+	v.due = true
+	v.engine.later(time.Until(v.begun.Add(v.list.def.Recompute)), func() {
+		v.due = false
+		if v.outdated && v.watched() && v.list.views[v.key] == v {
+			v.restart()
 		}
-	}
-	if len(keys) == 0 {
-		return l.keys
-	}
-	for _, k := range l.keys {
-		keys[k] = struct{}{}
-	}
-	return slices.Collect(maps.Keys(keys))
-}
-
-// read returns how to read the changed rows.
-func (l *list) read() *reading {
-	if l.reading == nil {
-		plans := make([]*plan, len(l.taking))
-		for i, v := range l.taking {
-			plans[i] = v.taking()
-		}
-		l.reading = newReading(plans)
-	}
-	return l.reading
-}
-
-// found hands the changed rows that exist to the views.
-func (l *list) found(keys []string, rows []*changedRow) error {
-	joins := slices.ContainsFunc(l.taking, (*view).joins)
-	var all map[string]struct{}
-	if joins {
-		all = setOf(keys)
-	}
-	var errs []error
-	for _, v := range l.taking {
-		named, concerned := v.named(), rows
-		if joins { // each has keys of its own
-			concerned = concerning(rows, all, setOf(named))
-		}
-		errs = append(errs, v.failOn(v.found(named, concerned)))
-	}
-	return errors.Join(errs...)
-}
-
-func setOf(keys []string) map[string]struct{} {
-	set := make(map[string]struct{}, len(keys))
-	for _, k := range keys {
-		set[k] = struct{}{}
-	}
-	return set
-}
-
-// concerning returns the rows, of all that were read, that are among the keys of one view: a row whose key is one of
-// them, or is another spelling of one, since it is none of those that were asked for.
-func concerning(rows []*changedRow, all, keys map[string]struct{}) (concerned []*changedRow) {
-	for _, row := range rows {
-		_, asked := all[row.key]
-		if _, own := keys[row.key]; own || !asked {
-			concerned = append(concerned, row)
-		}
-	}
-	return concerned
-}
-
-// watched reports whether somebody looks at one of the views that take part.
-func (l *list) watched() bool {
-	return slices.ContainsFunc(l.taking, func(v *view) bool { return len(v.pages) > 0 })
-}
-
-// failOn marks the views that take part as ones that cannot be read, if the error is of the list itself.
-func (l *list) failOn(err error) error {
-	result := err
-	for _, v := range slices.Clone(l.taking) {
-		result = v.failOn(err)
-	}
-	return result
+	})
 }

@@ -3,13 +3,18 @@ package view
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgtype"
 
+	"github.com/socksync/socksync/internal/choice"
 	"github.com/socksync/socksync/internal/ranktree"
 	"github.com/socksync/socksync/internal/sortkey"
 	"github.com/socksync/socksync/internal/window"
@@ -35,6 +40,7 @@ type loaded struct {
 	most int // rows that it may have
 	plan *plan
 	tree *ranktree.Tree
+	rows map[string]json.RawMessage // all of them, of a list that is recomputed
 	stop context.CancelFunc
 }
 
@@ -43,12 +49,24 @@ type loaded struct {
 func (v *view) reload() { v.reloadAfter(0) }
 
 func (v *view) reloadAfter(pause time.Duration) {
+	v.exit()
+	v.freeze(v.list.sequence)
 	if v.load != nil || v.engine.ctx.Err() != nil {
 		return
 	}
+	v.outdated, v.begun = false, time.Now()
+	if pause == 0 && v.isSmall() {
+		v.load = &loaded{view: v, most: v.engine.most(v), stop: func() {}}
+		v.list.enqueue(v.load)
+		return
+	}
+	v.loadAlone(pause)
+}
+
+// loadAlone begins a load in a transaction of its own.
+func (v *view) loadAlone(pause time.Duration) {
 	ctx, stop := context.WithCancel(v.engine.ctx)
 	v.load = &loaded{view: v, most: v.engine.most(v), stop: stop}
-	v.list.reading = nil
 	load, encode := v.load, v.encode
 	v.engine.work.Go(func() {
 		defer stop()
@@ -94,7 +112,7 @@ func (load *loaded) run(ctx context.Context, encode bool) {
 		return struct{}{}, err
 	}, backoff.WithBackOff(wait), backoff.WithMaxElapsedTime(0))
 	if err != nil {
-		v.log.Debug("load given up", "error", err)
+		v.log().Debug("load given up", "error", err)
 	}
 }
 
@@ -104,8 +122,8 @@ func (v *view) loadFailed(load *loaded, err error) {
 	case v.load != load:
 	case isUnencodable(err):
 		v.encode = false
-		v.log.Warn("rows are placed by the database from now on", "reason", err)
-	case window.IsRefusal(err) && v.tree == nil && !v.standard():
+		v.log().Warn("rows are placed by the database from now on", "reason", err)
+	case window.IsRefusal(err) && v.tree == nil && !v.permanent():
 		v.refuse(err)
 		v.list.drop(v)
 	default:
@@ -115,56 +133,77 @@ func (v *view) loadFailed(load *loaded, err error) {
 
 // once reads every key in list order from one snapshot.
 func (load *loaded) once(ctx context.Context, encode bool) error {
-	v := load.view
-	l := v.list
-	err := v.engine.feed.Load(ctx, load, []string{l.table}, func(ctx context.Context, tx pgx.Tx) error {
-		var err error
-		if load.plan, err = load.settle(ctx, tx, encode); err != nil {
+	l := load.view.list
+	err := l.engine.feed.Load(ctx, load, l.tables, func(ctx context.Context, tx pgx.Tx) error {
+		if err := load.settle(ctx, tx, encode); err != nil {
 			return err
 		}
-		load.tree, err = readTree(ctx, tx, v.reader(tx, load.plan), load.most)
-		return err
+		if err := l.session(load.plan.choice).assume(ctx, tx); err != nil {
+			return err
+		}
+		// Not prepared for good: loads are rare, and often follow a change of the columns.
+		args := append([]any{pgx.QueryExecModeDescribeExec}, load.plan.loadArgs...)
+		rows, err := tx.Query(ctx, load.plan.loadSQL, args...)
+		if err != nil {
+			return err
+		}
+		return load.read(rows, tx.Conn().TypeMap())
 	})
+	if load.isRefused(err) {
+		load.view.log().Error("a value of an identity is not of the type that the list's condition takes", "error", err)
+		return choice.ErrIdentity
+	}
 	if err != nil {
 		return fmt.Errorf("load list %s: %w", l.def.Name, err)
 	}
 	return nil
 }
 
-// settle makes the plan: it reads the table's definition if that is not known, and has Postgres read the values of the
+// isRefused reports whether Postgres does not take a value of the identity: mostly because it is not of the type.
+func (load *loaded) isRefused(err error) bool {
+	var pg *pgconn.PgError
+	return load.plan != nil && load.plan.choice.Tested() && errors.As(err, &pg) && strings.HasPrefix(pg.Code, "22")
+}
+
+// settle makes the plan: it reads the relation's definition if that is not known, and has Postgres read the values of the
 // choice.
-func (load *loaded) settle(ctx context.Context, tx pgx.Tx, encode bool) (*plan, error) {
+func (load *loaded) settle(ctx context.Context, tx pgx.Tx, encode bool) error {
 	v := load.view
 	r := v.list.relation.Load()
 	if r == nil {
 		var err error
-		if r, err = newRelation(ctx, tx, v.list.def, v.engine.probed); err != nil {
-			return nil, err
+		if r, err = newRelation(ctx, tx, v.engine, v.list.def); err != nil {
+			return err
 		}
 	}
-	c, err := r.rules.Resolve(v.asked) // again: the columns may be of other types than when it was asked for
+	var asked window.Choice
+	if v.asked != nil {
+		asked = *v.asked
+	}
+	c, err := r.rules.Resolve(asked, v.owner) // again: the columns may be of other types than when it was asked for
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if c, err = c.Settle(ctx, tx); err != nil {
-		return nil, err
+		return err
 	}
-	return newPlan(r, c, encode), nil
+	load.plan = newPlan(r, c, encode)
+	return nil
 }
 
 var errTooManyRows = window.Refusal("the choice has more rows than this server has room for")
 
-// readTree reads the whole list. Places that do not ascend prove that Go's order
+// read reads the whole list. Places that do not ascend prove that Go's order
 // is not Postgres's.
-func readTree(ctx context.Context, tx pgx.Tx, r *reader, most int) (*ranktree.Tree, error) {
-	// Not prepared for good: loads are rare, and often follow a change of the columns.
-	rows, err := tx.Query(ctx, r.plan.loadSQL, append([]any{pgx.QueryExecModeDescribeExec}, r.plan.loadArgs...)...)
-	if err != nil {
-		return nil, err
-	}
+func (load *loaded) read(rows pgx.Rows, types *pgtype.Map) error {
+	r := load.view.reader(types, load.plan)
 	tree := ranktree.New()
 	var last []byte
-	err = collect(rows, func(rows pgx.Rows) error {
+	load.rows = nil
+	if r.def.Recompute > 0 {
+		load.rows = map[string]json.RawMessage{}
+	}
+	err := collect(rows, func(rows pgx.Rows) error {
 		m, err := r.member(rows)
 		if err != nil {
 			return err
@@ -172,7 +211,7 @@ func readTree(ctx context.Context, tx pgx.Tx, r *reader, most int) (*ranktree.Tr
 		if tree.Has(m.key) {
 			return errDuplicate
 		}
-		if tree.Len() >= most {
+		if tree.Len() >= load.most {
 			return errTooManyRows
 		}
 		if r.plan.encoded && last != nil && bytes.Compare(last, m.place) >= 0 {
@@ -180,7 +219,11 @@ func readTree(ctx context.Context, tx pgx.Tx, r *reader, most int) (*ranktree.Tr
 		}
 		last = m.place
 		tree.Append(m.key, m.place)
+		if load.rows != nil {
+			load.rows[m.key] = r.rowOf(rows, len(r.plan.terms))
+		}
 		return nil
 	})
-	return tree, err
+	load.tree = tree
+	return err
 }

@@ -32,11 +32,11 @@ type page struct {
 	// filled says that a subscriber has asked for the rows: from then on the JSON
 	// of every row is kept. Before that the window holds keys.
 	filled  bool
-	subs    map[*subscription]struct{}
-	waiting map[*subscription]struct{} // they move here once the state is filled
-	keeps   bool                       // its states are kept for those who come back
-	left    time.Time                  // when the last subscriber left that may come back; zero if none did
-	leaving *chain.Element             // in past.left
+	subs    few[*subscription]
+	waiting few[*subscription] // they move here once the state is filled
+	keeps   bool               // its states are kept for those who come back
+	left    time.Time          // when the last subscriber left that may come back; zero if none did
+	leaving *chain.Element     // in past.left
 	// leavingRows is what it counts there.
 	leavingRows int
 	told        bool         // the subscribers know that it stands still
@@ -45,17 +45,85 @@ type page struct {
 
 // page returns the window, which it makes from the tree if nobody watches it yet.
 func (v *view) page(at place) *page {
-	p, ok := v.places[at]
-	if !ok {
-		p = &page{view: v, at: at, subs: map[*subscription]struct{}{}, waiting: map[*subscription]struct{}{}}
+	p := v.pageAt(at)
+	if p == nil {
+		p = &page{view: v, at: at}
 		if v.tree != nil {
 			p.first = first(v.tree, at)
 			p.state, p.since = v.keysOnly(p), v.sequence()
 		}
-		v.places[at] = p
-		v.pages[p] = struct{}{}
+		v.register(p)
 	}
 	return p
+}
+
+// pageAt returns the window for who asks for a place; nil if there is none.
+func (v *view) pageAt(at place) *page {
+	if v.places != nil {
+		return v.places[at]
+	}
+	if v.pages.has1 && v.pages.one.at == at {
+		return v.pages.one
+	}
+	return nil
+}
+
+// register takes a new window.
+func (v *view) register(p *page) {
+	if v.pages.len() == 1 && v.places == nil {
+		v.places = map[place]*page{}
+		for other := range v.pages.all() {
+			v.putAt(other)
+		}
+	}
+	v.pages.add(p)
+	v.putAt(p)
+	v.list.shown++
+}
+
+// putAt has a window be the one for its place, unless there is one: then both are windows of that place.
+func (v *view) putAt(p *page) {
+	if v.places != nil && v.places[p.at] == nil {
+		v.places[p.at] = p
+	}
+}
+
+func (v *view) unplace(p *page) {
+	if v.places[p.at] == p {
+		delete(v.places, p.at)
+	}
+}
+
+// enter notes that a subscription is here.
+func (p *page) enter(s *subscription) {
+	if p.subs.add(s) {
+		p.view.join()
+	}
+}
+
+// exit notes that a subscription has left.
+func (p *page) exit(s *subscription) {
+	if p.subs.remove(s) {
+		p.view.part()
+	}
+}
+
+// await has a subscription wait until the window's rows are known.
+func (p *page) await(s *subscription) {
+	p.waiting.add(s)
+	s.next = p
+	v := p.view
+	v.waiting++
+	v.list.waiters[v] = struct{}{}
+	v.join()
+}
+
+// giveUp has a subscription wait no longer.
+func (p *page) giveUp(s *subscription) {
+	p.waiting.remove(s)
+	s.next = nil
+	p.view.waiting--
+	p.view.part()
 }
 
 // keysOnly is the present state of a window without any JSON.
@@ -74,7 +142,7 @@ func (v *view) state(at place, total int, rows []window.Row) *window.State {
 		Rev: v.rev(), Anchored: at.anchored,
 	}
 	if v.plan != nil {
-		s.Key = v.plan.keyJSON
+		s.Key = v.plan.published
 		s.After = v.plan.keyValues(at.after)
 	}
 	return s
@@ -100,9 +168,11 @@ func (r *relation) keyValues(a anchor) []json.RawMessage {
 		return nil
 	}
 	parts := splitKey(a.key, len(r.def.Key))
-	values := make([]json.RawMessage, len(parts))
+	var values []json.RawMessage
 	for i, text := range parts {
-		values[i] = keyValue(r.keyOIDs[i], text)
+		if r.keyJSON[i] != "" {
+			values = append(values, keyValue(r.keyOIDs[i], text))
+		}
 	}
 	return values
 }
@@ -124,42 +194,40 @@ func (p *page) move(to place) {
 		return
 	}
 	v := p.view
-	if v.places[p.at] == p {
-		delete(v.places, p.at)
-	}
+	v.unplace(p)
 	p.at = to
-	if v.places[to] == nil { // else both are windows of that place
-		v.places[to] = p
-	}
+	v.putAt(p)
 }
 
 // release forgets a window that nobody watches, unless a subscriber may come back.
 func (v *view) release(p *page) {
-	if len(p.subs) > 0 || len(p.waiting) > 0 || !p.left.IsZero() {
+	if p.subs.len() > 0 || p.waiting.len() > 0 || !p.left.IsZero() {
 		return
 	}
 	v.forget(p)
 }
 
 func (v *view) forget(p *page) {
-	v.past.forgetPage(p)
-	delete(v.pages, p)
-	if v.places[p.at] == p {
-		delete(v.places, p.at)
+	if !v.pages.remove(p) {
+		return
 	}
-	if len(v.pages) == 0 {
-		v.idle = time.Now()
+	v.past.forgetPage(p)
+	v.list.shown--
+	v.unplace(p)
+	if len(v.pages.more) == 0 {
+		v.places = nil
 	}
 }
 
 // still tells the subscribers that their windows stand still.
 func (v *view) still() {
-	for p := range v.pages {
+	for p := range v.pages.all() {
 		if p.told || p.state == nil {
 			continue
 		}
-		p.told, v.stands = true, true
-		for s := range p.subs {
+		p.told = true
+		v.list.stands[v] = struct{}{}
+		for s := range p.subs.all() {
 			s.sink.Still(v.unreadable())
 		}
 	}

@@ -38,9 +38,13 @@ type reader struct {
 // member decodes key and place.
 func (r *reader) member(rows pgx.Rows) (member, error) {
 	values, fields := rows.RawValues(), rows.FieldDescriptions()
+	if err := r.checkKey(values); err != nil {
+		return member{}, err
+	}
 	key := r.keyTexts(values)
 	nk := len(r.def.Key)
-	place, err := encodePlace(r.plan, fields[nk:], values[nk:])
+	end := nk + len(r.plan.terms)
+	place, err := encodePlace(r.plan, fields[nk:end], values[nk:end])
 	if err != nil {
 		return member{}, fmt.Errorf("place of row %q: %w", key, err)
 	}
@@ -53,6 +57,13 @@ func (r *reader) row(rows pgx.Rows) (string, json.RawMessage) {
 	key := r.keyTexts(values)
 	nk := len(key)
 	return joinKey(key), r.json(key, fields[nk:], values[nk:])
+}
+
+// rowOf decodes the row behind so many columns after the key.
+func (r *reader) rowOf(rows pgx.Rows, columns int) json.RawMessage {
+	values, fields := rows.RawValues(), rows.FieldDescriptions()
+	at := len(r.def.Key) + columns
+	return r.json(r.keyTexts(values), fields[at:], values[at:])
 }
 
 func (r *reader) keyTexts(values [][]byte) []string {
@@ -132,18 +143,18 @@ func collect(rows pgx.Rows, fn func(pgx.Rows) error) error {
 	return rows.Err()
 }
 
-// inOrder returns the function that has the database put keys in list order.
-func (r *reader) inOrder(ctx context.Context, tx pgx.Tx) ordering {
+// inOrder returns the function that has the database put keys in list order, under the session by which they were read.
+func (r *reader) inOrder(ctx context.Context, tx pgx.Tx, under *session) ordering {
 	return func(among []string) ([]string, error) {
-		rows, err := tx.Query(ctx, r.plan.placeSQL, keyArrays(among, len(r.def.Key))...)
-		if err != nil {
-			return nil, err
-		}
 		keys := make([]string, 0, len(among))
-		err = collect(rows, func(rows pgx.Rows) error {
-			keys = append(keys, joinKey(r.keyTexts(rows.RawValues())))
-			return nil
-		})
-		return keys, err
+		q := question{
+			sql: r.plan.placeSQL, args: keyArrays(among, len(r.def.Key)), session: under,
+			take: func(rows pgx.Rows) error {
+				keys = append(keys, joinKey(r.keyTexts(rows.RawValues())))
+				return nil
+			},
+			fail: func(err error) error { return err },
+		}
+		return keys, send(ctx, tx, []question{q})
 	}
 }

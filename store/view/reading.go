@@ -13,17 +13,17 @@ import (
 	"github.com/socksync/socksync/internal/choice"
 )
 
-// reading reads the changed rows of a list once for all of its views: their keys, what their places depend on, which
+// reading reads the changed rows of a group once for all of its views: their keys, what their places depend on, which
 // conditions they meet, and their values. Its text depends on which columns and operators the views use and not on how
 // many views there are, so that it stays prepared. It is immutable.
 type reading struct {
 	*relation
 	matcher *choice.Matcher
 	columns []orderColumn
+	asked   string // of the matcher
 
 	sql     string // by key: key, order columns, condition of the list, conditions of choices
 	fullSQL string // and row
-	args    []any  // after the arrays of the keys
 }
 
 // orderColumn is a column that some view is ordered by, as a value to encode or as a text.
@@ -32,21 +32,13 @@ type orderColumn struct {
 	encoded bool
 }
 
-// newReading makes the reading for some views of a list; at least one.
-func newReading(plans []*plan) *reading {
-	r := &reading{relation: plans[0].relation}
-	choices := make([]*choice.Choice, len(plans))
-	for i, p := range plans {
-		choices[i] = p.choice
-		for _, t := range p.terms {
-			if c := (orderColumn{t.Column, p.encoded}); !slices.Contains(r.columns, c) {
-				r.columns = append(r.columns, c)
-			}
-		}
+// newReading makes the reading for the views of a group.
+func newReading(g *group, asked string) *reading {
+	r := &reading{relation: g.relation, matcher: g.matcher, asked: asked}
+	for c := range g.orders {
+		r.columns = append(r.columns, c)
 	}
 	slices.SortFunc(r.columns, func(a, b orderColumn) int { return strings.Compare(a.sortKey(), b.sortKey()) })
-	r.matcher = r.rules.Matcher(choices, len(r.def.Key)+1)
-	r.args = r.matcher.Args()
 	r.writeSQL()
 	return r
 }
@@ -64,17 +56,17 @@ func (r *reading) writeSQL() {
 		}
 		fmt.Fprintf(&b, ", %s%s AS socksync_order_%d", r.column(c.name), cast, i+1)
 	}
-	b.WriteString(", " + r.included() + " AS socksync_where" + r.matcher.SQL())
+	b.WriteString(", " + r.included() + " AS socksync_where" + r.asked)
 	r.sql = b.String() + r.among
 	r.fullSQL = b.String() + r.row + r.among
 }
 
-// included is whether a row meets the list's own condition.
+// included is whether a row meets the part of the list's own condition that is the same for everybody.
 func (r *reading) included() string {
-	if r.def.Where == "" {
+	if r.rules.Static() == "" {
 		return "true"
 	}
-	return "(" + r.def.Where + "\n) IS TRUE"
+	return "(" + r.rules.Static() + ") IS TRUE"
 }
 
 // changedRow is a row that the log names and that exists. Which views it belongs to is decided from it alone.

@@ -15,9 +15,10 @@ import (
 type stage struct {
 	plan    *plan
 	tree    *ranktree.Tree
-	joined  bool     // plan and tree are a new load's
-	again   error    // why the list is to be loaded again instead
-	keys    []string // the keys that the log names
+	joined  bool                       // plan and tree are a new load's
+	again   error                      // why the list is to be loaded again instead
+	rows    map[string]json.RawMessage // all rows, if the load that joins has read them
+	keys    []string                   // the keys that the log names
 	members map[string]*member
 	journal []edit
 	// changed holds the rows whose place or values may differ, by key.
@@ -86,7 +87,7 @@ func (s *stage) undo() {
 
 // split sorts the changed keys into rows that stay at their place, rows to delete
 // and rows to insert, and deletes. Ranks are taken before anything moves.
-func (s *stage) split(logged []string, pages map[*page]struct{}) (inserts []*member) {
+func (s *stage) split(logged []string, pages *few[*page]) (inserts []*member) {
 	var deletes []string
 	for _, key := range s.union(logged) {
 		rank, held := s.tree.Rank(key)
@@ -150,9 +151,9 @@ func (s *stage) name() {
 
 // show finds the rows of every watched window that may differ, and which of them
 // must be read.
-func (s *stage) show(pages map[*page]struct{}) {
+func (s *stage) show(pages *few[*page]) {
 	var touched []*page
-	for p := range pages {
+	for p := range pages.all() {
 		if s.touches(p) {
 			touched = append(touched, p)
 		}
@@ -169,7 +170,7 @@ func (s *stage) touches(p *page) bool {
 	if s.joined || p.state == nil || p.state.Total != s.tree.Len() {
 		return true
 	}
-	return s.overlaps(p) || len(p.waiting) > 0 && !p.state.Filled()
+	return s.overlaps(p) || p.waiting.len() > 0 && !p.state.Filled()
 }
 
 // overlaps reports whether a window's rows may differ: whether one of the ranks that it had or has may hold something
@@ -212,7 +213,9 @@ func (s *stage) showPage(p *page, known map[string]json.RawMessage) *pageStage {
 		ps.rows = p.state.Rows // only the total differs
 		return ps
 	}
-	for _, key := range s.tree.Keys(ps.first, ps.at.size) {
+	keys := s.tree.Keys(ps.first, ps.at.size)
+	ps.rows = make([]window.Row, 0, len(keys))
+	for _, key := range keys {
 		ps.rows = append(ps.rows, window.Row{Key: key, JSON: s.find(key, known)})
 	}
 	shown := s.shown(p, ps.rows)
@@ -251,16 +254,26 @@ func (s *stage) find(key string, known map[string]json.RawMessage) json.RawMessa
 	return known[key]
 }
 
-// missing adds the keys whose rows must be read, and reports whether there are any.
-func (s *stage) missing(keys map[string]struct{}) bool {
-	some := false
+// misses reports whether rows must be read.
+func (s *stage) misses() bool {
+	return slices.ContainsFunc(s.pages, func(ps *pageStage) bool { return len(ps.need) > 0 })
+}
+
+// missing adds the keys whose rows must be read.
+func (s *stage) missing(keys map[string]struct{}) {
 	for _, ps := range s.pages {
 		for _, i := range ps.need {
 			keys[ps.rows[i].Key] = struct{}{}
-			some = true
 		}
 	}
-	return some
+}
+
+// cache returns all rows of a view that is recomputed; nil of any other.
+func (s *stage) cache(v *view) map[string]json.RawMessage {
+	if s.joined {
+		return s.rows
+	}
+	return v.rows
 }
 
 // fill gives the windows the rows that were read; it reports whether none is missing.

@@ -85,11 +85,11 @@ type bench struct {
 	now     model
 	order   []string // of now
 	tree    *ranktree.Tree
-	pages   map[*page]struct{}
+	pages   few[*page]
 }
 
 func newBench(t *testing.T, random *rand.Rand, encoded bool) *bench {
-	b := &bench{t: t, random: random, encoded: encoded, now: model{}, tree: ranktree.New(), pages: map[*page]struct{}{}}
+	b := &bench{t: t, random: random, encoded: encoded, now: model{}, tree: ranktree.New()}
 	for range random.IntN(200) {
 		b.now[b.key()] = b.fact()
 	}
@@ -118,12 +118,12 @@ func (b *bench) watch() {
 	}
 	p := &page{at: at, filled: b.random.IntN(2) == 0}
 	b.look(p)
-	b.pages[p] = struct{}{}
+	b.pages.add(p)
 }
 
 // look gives a window a state that is up to date.
 func (b *bench) look(p *page) {
-	p.state, p.waiting, p.first = b.state(p.at), nil, first(b.tree, p.at)
+	p.state, p.waiting, p.first = b.state(p.at), few[*subscription]{}, first(b.tree, p.at)
 	if p.filled && b.random.IntN(3) > 0 {
 		return
 	}
@@ -133,7 +133,7 @@ func (b *bench) look(p *page) {
 		}
 	}
 	if p.filled {
-		p.waiting = map[*subscription]struct{}{{}: {}}
+		p.waiting.add(&subscription{})
 	}
 }
 
@@ -170,7 +170,7 @@ func (b *bench) change() (next model, logged []string) {
 
 // stage does what a drain does, up to the reading of rows.
 func (b *bench) stage(next model, logged []string) *stage {
-	s := newStage(&plan{encoded: b.encoded}, b.tree)
+	s := newStage(&plan{form: &form{encoded: b.encoded}}, b.tree)
 	full := b.random.IntN(2) == 0
 	for _, key := range logged {
 		for _, found := range []string{key, key + "0"} {
@@ -179,14 +179,14 @@ func (b *bench) stage(next model, logged []string) *stage {
 			}
 		}
 	}
-	inserts := s.split(logged, b.pages)
+	inserts := s.split(logged, &b.pages)
 	if b.encoded {
 		s.placeEncoded(inserts)
 	} else {
 		require.NoError(b.t, s.placeByPostgres(sorted(next), inserts))
 	}
 	s.moor(inserts)
-	s.show(b.pages)
+	s.show(&b.pages)
 	return s
 }
 
@@ -228,7 +228,7 @@ func (b *bench) round() {
 	b.compareTree()
 	b.compareAnchors(s, before, order)
 	b.compareWindows(s, func(at place) []window.Row { return before.page(order, at) }, len(before))
-	for p := range b.pages {
+	for p := range b.pages.all() {
 		p.at = s.at(p)
 		b.look(p)
 	}
@@ -268,7 +268,7 @@ func (b *bench) compareAnchors(s *stage, before model, order []string) {
 		}
 		return before
 	}
-	for p := range b.pages {
+	for p := range b.pages.all() {
 		key := p.at.after.key
 		want := p.at.after
 		if _, is := b.now[key]; want.row && (!is || last(b.order, key) != last(order, key)) {
@@ -286,7 +286,7 @@ func (b *bench) compareWindows(s *stage, before func(place) []window.Row, total 
 		require.Nil(b.t, staged[ps.page], "a window is staged once")
 		staged[ps.page] = ps
 	}
-	for p := range b.pages {
+	for p := range b.pages.all() {
 		at := s.at(p)
 		want := b.now.page(b.order, at)
 		ps := staged[p]
@@ -294,7 +294,7 @@ func (b *bench) compareWindows(s *stage, before func(place) []window.Row, total 
 			require.Equal(b.t, before(p.at), want, "window %v was left out", at)
 			require.Equal(b.t, p.at, at, "window %v was left out", at)
 			require.Len(b.t, b.now, total, "window %v was left out", at)
-			require.True(b.t, len(p.waiting) == 0 || p.state.Filled(), "window %v was left out", at)
+			require.True(b.t, p.waiting.len() == 0 || p.state.Filled(), "window %v was left out", at)
 			continue
 		}
 		require.Equal(b.t, at, ps.at)
@@ -355,14 +355,14 @@ func TestSingleRow(t *testing.T) {
 			for _, k := range now.order() {
 				tree.Append(k, now.member(k, false).place)
 			}
-			s := newStage(&plan{encoded: true}, tree)
+			s := newStage(&plan{form: &form{encoded: true}}, tree)
 			s.joined = c.joined
 			for _, k := range c.logged {
 				if _, ok := c.next[k]; ok {
 					s.members[k] = c.next.member(k, true)
 				}
 			}
-			inserts := s.split(c.logged, nil)
+			inserts := s.split(c.logged, &few[*page]{})
 			require.Equal(t, c.want, s.single)
 			require.Equal(t, name == "new value" || name == "none", len(inserts)+len(s.journal) == 0, "nothing moves")
 		})
@@ -382,7 +382,7 @@ func TestPlacementRounds(t *testing.T) {
 			all[key] = fact{rank: uint32(2 * i)}
 			tree.Append(key, nil)
 		}
-		s := newStage(&plan{}, tree)
+		s := newStage(&plan{form: &form{}}, tree)
 		var inserts []*member
 		for i := range c.moved {
 			key := fmt.Sprintf("new%d", i)
@@ -408,13 +408,13 @@ func TestPlacementByLies(t *testing.T) {
 	for range 200 {
 		b := newBench(t, random, false)
 		next, logged := b.change()
-		s := newStage(&plan{}, b.tree)
+		s := newStage(&plan{form: &form{}}, b.tree)
 		for _, key := range logged {
 			if _, ok := next[key]; ok {
 				s.members[key] = next.member(key, true)
 			}
 		}
-		err := s.placeByPostgres(lying(random), s.split(logged, b.pages))
+		err := s.placeByPostgres(lying(random), s.split(logged, &b.pages))
 		if err != nil {
 			require.ErrorIs(t, err, errDiverged)
 			refused++
@@ -478,7 +478,7 @@ func TestPagesFarAway(t *testing.T) {
 	} {
 		at := place{page: number[0], size: number[1]}
 		require.Equal(t, want, tree.Keys(first(tree, at), at.size), "%v", at)
-		s := newStage(&plan{}, tree)
+		s := newStage(&plan{form: &form{}}, tree)
 		s.touch(9)
 		p := &page{at: at, first: first(tree, at), state: &window.State{Total: tree.Len()}}
 		require.Equal(t, slices.Contains(want, "9"), s.overlaps(p), "%v", at)

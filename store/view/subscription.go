@@ -13,9 +13,19 @@ type source struct{ list *list }
 // Name implements [window.Source].
 func (s source) Name() string { return s.list.def.Name }
 
+// Permits implements [window.Restricted].
+func (s source) Permits(id window.Identity) error {
+	if rules := s.list.rules.Load(); rules != nil {
+		return rules.Permits(id)
+	}
+	return nil
+}
+
 // Subscribe implements [window.Source].
 func (s source) Subscribe(sink window.Sink, o window.Options) window.Subscription {
 	sub := &subscription{list: s.list, sink: sink, options: o}
+	sub.former, _ = o.Instead.(*subscription)
+	sub.options.Instead = nil
 	s.list.engine.feed.Do(sub.begin)
 	return sub
 }
@@ -30,28 +40,30 @@ type subscription struct {
 	asked requests
 
 	// Owned by the feed goroutine.
-	at      *page       // where it is
-	origin  anchor      // the anchor that the get for it named
-	next    *page       // where it waits to be
-	grows   bool        // next is the window where it is, only longer
-	named   *anchor     // the anchor of want, once it is known
-	asking  bool        // the database is asked, or was, how it spells the anchor
-	giveUp  func()      // stops asking; nil if nothing was asked
-	want    window.Want // of the last unanswered get
-	gets    int         // unanswered gets
-	holds   *view       // the account is charged for it: the view of at
-	claims  *view       // the same, while a get is being answered
-	closed  bool
-	given   *window.State // the last state that the sink was given
-	seen    uint64        // its sequence
-	pending int           // counts what is asked of the database for want, so that late answers are known
+	former   *subscription // whose place it takes, until it has a window
+	at       *page         // where it is
+	origin   anchor        // the anchor that the get for it named
+	next     *page         // where it waits to be
+	homeless *view         // whose first load it waits for
+	grows    bool          // next is the window where it is, only longer
+	named    *anchor       // the anchor of want, once it is known
+	asking   bool          // the database is asked, or was, how it spells the anchor
+	giveUp   func()        // stops asking; nil if nothing was asked
+	want     window.Want   // of the last unanswered get
+	gets     int           // unanswered gets
+	holds    *view         // the account is charged for it: the view of at
+	claims   *view         // the same, while a get is being answered
+	closed   bool
+	given    *window.State // the last state that the sink was given
+	seen     uint64        // its sequence
+	pending  int           // counts what is asked of the database for want, so that late answers are known
 }
 
 // requests are the gets that the feed goroutine has not taken. mu guards them.
 type requests struct {
 	mu   sync.Mutex
 	gets int
-	want window.Want // of the last
+	want *window.Want // of the last
 }
 
 // add reports whether it is the first since the last take.
@@ -59,30 +71,58 @@ func (r *requests) add(want window.Want) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gets++
-	r.want = want
+	r.want = &want
 	return r.gets == 1
 }
 
 func (r *requests) take() (want window.Want, gets int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	gets, r.gets = r.gets, 0
-	return r.want, gets
+	want, gets = *r.want, r.gets
+	r.want, r.gets = nil, 0
+	return want, gets
 }
 
 // begin puts the subscriber at page 0 with the maximum page size, where it gets
 // what changes but no rows until it asks.
 func (s *subscription) begin() {
+	if s.former != nil {
+		s.former.sink = deaf{}
+	}
 	if s.closed || s.options.Quiet {
 		return
 	}
-	s.at = s.list.standard.page(place{page: 0, size: s.list.def.MaxPageSize})
-	s.at.subs[s] = struct{}{}
+	v := s.list.standard
+	if v == nil {
+		var err error
+		if v, _, err = s.list.find(window.Choice{}, s.options.Identity); err != nil {
+			return // it is told when it asks
+		}
+	}
+	s.at = v.page(place{page: 0, size: s.list.def.MaxPageSize})
+	s.at.enter(s)
+}
+
+// deaf is the sink of a subscription whose place another one takes.
+type deaf struct{}
+
+func (deaf) Step(*window.Step)         {}
+func (deaf) Answer(*window.State, int) {}
+func (deaf) Resume(*window.Step, int)  {}
+func (deaf) Fail(error, int)           {}
+func (deaf) Still(error)               {}
+
+// succeed lets go of the subscription whose place this one takes.
+func (s *subscription) succeed() {
+	if s.former != nil {
+		s.former.end()
+		s.former = nil
+	}
 }
 
 // Check implements [window.Checker].
 func (s *subscription) Check(want window.Want) error {
-	_, err := s.list.rules.Load().Resolve(want.Choice)
+	_, err := s.list.rules.Load().Resolve(want.Choice, s.options.Identity)
 	return err
 }
 
@@ -123,6 +163,7 @@ func (s *subscription) Leave() {
 
 func (s *subscription) end() {
 	s.closed = true
+	s.succeed()
 	s.leaveQueue()
 	s.leave()
 	s.release()
@@ -130,27 +171,24 @@ func (s *subscription) end() {
 
 // leaveQueue gives up the window that it waits for.
 func (s *subscription) leaveQueue() {
-	if s.claims != nil {
-		s.claims.unqueue(s)
+	if s.homeless != nil {
+		s.homeless.unqueue(s)
 	}
-	s.list.standard.unqueue(s)
 	s.grows = false
 	if s.giveUp != nil {
 		s.giveUp()
 		s.giveUp = nil
 	}
 	if s.next != nil {
-		v := s.next.view
-		delete(s.next.waiting, s)
-		v.waiting--
-		v.release(s.next)
-		s.next = nil
+		p := s.next
+		p.giveUp(s)
+		p.view.release(p)
 	}
 }
 
 func (s *subscription) leave() {
 	if s.at != nil {
-		delete(s.at.subs, s)
+		s.at.exit(s)
 		s.at.view.release(s.at)
 		s.at = nil
 	}
@@ -201,7 +239,7 @@ func (s *subscription) resume(v *view, at place) bool {
 // enter takes the subscription to a window, and returns how many gets that answers.
 func (s *subscription) enter(p *page) (gets int) {
 	seen := s.seen
-	p.subs[s] = struct{}{}
+	p.enter(s)
 	p.keeps = p.keeps || s.options.Quiet
 	s.given, s.seen = p.state, p.since
 	if s.options.Quiet {
@@ -217,6 +255,7 @@ func (s *subscription) enter(p *page) (gets int) {
 	s.at, s.origin = p, origin
 	gets, s.gets = s.gets, 0
 	s.leaveQueue()
+	s.succeed()
 	return gets
 }
 
@@ -237,21 +276,32 @@ func (s *subscription) hold(v *view) error {
 		return nil
 	}
 	s.list.engine.release(s.options.Account, &s.claims)
-	if v.standard() {
+	if v.choice.IsDefault() {
 		return nil
 	}
-	if err := s.options.Account.Hold(v, v.len(), s.holds); err != nil {
+	if err := s.options.Account.Hold(v, v.len(), s.leaves()); err != nil {
 		return err
 	}
 	s.claims = v
 	return nil
 }
 
+// leaves returns the view that the account is charged for and will not be any more when the subscription has arrived.
+func (s *subscription) leaves() any {
+	switch {
+	case s.holds != nil:
+		return s.holds
+	case s.former != nil && s.former.holds != nil:
+		return s.former.holds
+	}
+	return nil
+}
+
 // settle charges the account for the view where the subscription is going to be, with the rows that it has now.
 func (s *subscription) settle(v *view) error {
 	var held *view
-	if !v.standard() {
-		if err := s.options.Account.Hold(v, v.len(), s.holds); err != nil {
+	if !v.choice.IsDefault() {
+		if err := s.options.Account.Hold(v, v.len(), s.leaves()); err != nil {
 			return err
 		}
 		held = v

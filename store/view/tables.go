@@ -12,33 +12,79 @@ import (
 	"github.com/socksync/socksync/listen"
 )
 
-// findTables lists the tables of all definitions. A list names its table's key;
-// for a table that only vars depend on, the primary key is looked up.
+// findTables lists the tables of all definitions. A list names its table's key; for other tables the primary key is looked
+// up.
 func (e *Engine) findTables(ctx context.Context, tx pgx.Tx) error {
 	var errs []error
 	e.tables = nil
 	for _, l := range e.lists {
-		errs = append(errs, e.addTable(l.def.String(), l.table, l.def.Key))
-		e.addColumns(l)
+		errs = append(errs, e.addOwnTable(l.def))
+	}
+	for _, l := range e.lists {
+		errs = append(errs, e.addTables(ctx, tx, l.def.String(), feedNames(l.def.ReadTables())))
+		for _, d := range l.def.Depends {
+			e.addDependency(&d)
+		}
 	}
 	for _, v := range e.vars {
-		for _, name := range v.tables {
-			if e.table(name) != nil {
-				continue
-			}
-			key, err := primaryKey(ctx, tx, name)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s: %w", v.def, err))
-				continue
-			}
-			errs = append(errs, e.addTable(v.def.String(), name, key))
-		}
+		errs = append(errs, e.addTables(ctx, tx, v.def.String(), v.tables))
 	}
 	return errors.Join(append(errs, e.checkSpellings(ctx, tx))...)
 }
 
-// checkSpellings finds tables that have two names, t and public.t, and two keys. Those
-// that do not exist have been reported.
+// addOwnTable adds the table whose key is a list's key, and the columns without which the list cannot be read. Those of a
+// query are for Postgres to miss.
+func (e *Engine) addOwnTable(def *binding.ListDef) error {
+	if def.Table == "" || def.Query != "" && def.Recompute > 0 {
+		return nil
+	}
+	name := feedName(def.Table)
+	err := e.addTable(def.String(), name, def.Key)
+	if def.Query == "" {
+		e.addColumns(name, namedColumns(def))
+	}
+	return err
+}
+
+// addTables adds the tables that are not there yet by their primary keys.
+func (e *Engine) addTables(ctx context.Context, tx pgx.Tx, who string, names []string) error {
+	var errs []error
+	for _, name := range names {
+		if e.table(name) != nil {
+			continue
+		}
+		key, err := primaryKey(ctx, tx, name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", who, err))
+			continue
+		}
+		errs = append(errs, e.addTable(who, name, key))
+	}
+	return errors.Join(errs...)
+}
+
+// addDependency has the columns logged by which a changed row leads to rows of a list, if they are not all in the key,
+// which is logged anyway. The columns that refer to them must exist.
+func (e *Engine) addDependency(d *binding.Dependency) {
+	if t := e.table(feedName(d.Table)); t != nil {
+		if _, inKey := positions(d.Columns, t.Key); !inKey {
+			t.Logged = union(t.Logged, d.Columns)
+		}
+	}
+	if d.Through != "" {
+		e.addColumns(feedName(d.Through), d.Refers)
+	}
+}
+
+// union returns sorted names, each once.
+func union(a, b []string) []string {
+	names := slices.Concat(a, b)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+// checkSpellings finds tables that have two names, t and public.t, and two keys. The triggers log the same under both.
+// Those that do not exist have been reported.
 func (e *Engine) checkSpellings(ctx context.Context, tx pgx.Tx) error {
 	names := make([]string, len(e.tables))
 	for i, t := range e.tables {
@@ -53,6 +99,7 @@ where pg_catalog.to_regclass(n.name) is not null group by pg_catalog.to_regclass
 	relations, err := pgx.CollectRows(rows, pgx.RowTo[[]int])
 	var errs []error
 	for _, same := range relations {
+		e.logSame(same)
 		for _, i := range same[1:] {
 			if t, o := e.tables[same[0]], e.tables[i]; !slices.Equal(t.Key, o.Key) {
 				errs = append(errs, fmt.Errorf("table %s, which is %s, has the key %q in one definition and %q in another", t.Name, o.Name, t.Key, o.Key))
@@ -60,6 +107,17 @@ where pg_catalog.to_regclass(n.name) is not null group by pg_catalog.to_regclass
 		}
 	}
 	return errors.Join(append(errs, err)...)
+}
+
+// logSame has tables that are one log the same columns.
+func (e *Engine) logSame(same []int) {
+	var logged []string
+	for _, i := range same {
+		logged = union(logged, e.tables[i].Logged)
+	}
+	for _, i := range same {
+		e.tables[i].Logged = logged
+	}
 }
 
 func (e *Engine) table(name string) *listen.Table {
@@ -85,12 +143,15 @@ func (e *Engine) addTable(who, name string, key []string) error {
 	return nil
 }
 
-// addColumns names the columns without which a list cannot be read.
-func (e *Engine) addColumns(l *list) {
-	t := e.table(l.table)
-	for _, c := range l.def.Columns {
-		if !slices.Contains(t.Columns, c.Name) {
-			t.Columns = append(t.Columns, c.Name)
+// addColumns names columns without which a table is not complete.
+func (e *Engine) addColumns(name string, columns []string) {
+	t := e.table(name)
+	if t == nil {
+		return // which has been reported
+	}
+	for _, c := range columns {
+		if !slices.Contains(t.Columns, c) {
+			t.Columns = append(t.Columns, c)
 		}
 	}
 }

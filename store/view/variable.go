@@ -12,13 +12,15 @@ import (
 
 // variable is a live var: the result of a query that is run again, on a connection
 // beside the feed, whenever one of its tables changed and somebody follows it. It has
-// one instance, or if it has parameters, one for each set of them that somebody has
-// asked for. All fields below the line are owned by the feed goroutine.
+// one instance, or if it has parameters or depends on who subscribes, one for each set of
+// them and each identity that somebody has asked for. All fields below the line are owned
+// by the feed goroutine.
 type variable struct {
 	engine    *Engine
 	def       *binding.VarDef
 	statement statement
-	mistake   error    // in the statement, for check
+	identity  []string // the values of an identity that it needs: the statement's, then others of the settings
+	role      *role
 	tables    []string // as the feed names them
 	log       *slog.Logger
 
@@ -31,12 +33,17 @@ type variable struct {
 
 func newVariable(e *Engine, def *binding.VarDef) *variable {
 	v := &variable{engine: e, def: def, log: e.log.With("var", def.Name), tables: feedNames(def.Tables)}
-	v.statement, v.mistake = newStatement(def)
+	v.statement = newStatement(def)
+	v.identity = identityNames(v.statement, def.Settings)
+	v.role = newRole(def.Role, def.Settings)
 	return v
 }
 
-// single reports whether the var has no parameters, and so one value for everybody.
-func (v *variable) single() bool { return len(v.statement.names) == 0 }
+// single reports whether the var has one value for everybody.
+func (v *variable) single() bool { return !v.hasParams() && len(v.identity) == 0 }
+
+// hasParams reports whether the var has parameters, which a get gives.
+func (v *variable) hasParams() bool { return len(v.statement.chosen) > 0 }
 
 // reset forgets all that an earlier run of the feed has left.
 func (v *variable) reset() {
@@ -52,10 +59,14 @@ func (v *variable) Name() string { return v.def.Name }
 
 // Subscribe implements [window.ValueSource]. The subscriber follows a var without
 // parameters from now on, one with parameters from its first get on.
-func (v *variable) Subscribe(sink window.ValueSink, _ window.Options) window.ValueSubscription {
+func (v *variable) Subscribe(sink window.ValueSink, options window.Options) window.ValueSubscription {
 	f := &follower{variable: v, sink: sink}
-	if v.single() {
+	f.who, f.barred = v.subject(options.Identity)
+	if !v.hasParams() && f.barred == nil {
 		v.engine.feed.Do(f.open)
+	}
+	if options.Instead != nil {
+		options.Instead.Close() // after open: what both follow is not let go meanwhile
 	}
 	return f
 }

@@ -16,20 +16,20 @@ import (
 
 type fieldDescription = pgconn.FieldDescription
 
-// check has Postgres parse the query, and holds its columns against the Go type.
+// check has Postgres parse the query, under the role that will ask it, and holds its columns against the Go type.
 func (v *variable) check(ctx context.Context, tx pgx.Tx) error {
-	if v.mistake != nil {
-		return fmt.Errorf("%s: %w", v.def, v.mistake)
+	if err := v.role.check(ctx, tx); err != nil {
+		return fmt.Errorf("%s: %w", v.def, err)
 	}
 	prepared, err := tx.Conn().Prepare(ctx, "", v.statement.sql)
 	if err != nil {
 		return fmt.Errorf("%s: %w", v.def, err)
 	}
-	switch n := len(prepared.ParamOIDs); {
-	case n > 0 && v.single():
-		return fmt.Errorf("%s: the query has parameters, which nobody gives", v.def)
-	case n != len(v.statement.names):
-		return fmt.Errorf("%s: the query has %d parameters, declared are %q", v.def, n, v.def.Params)
+	if err := v.checkNumber(len(prepared.ParamOIDs)); err != nil {
+		return err
+	}
+	if err := v.checkRole(ctx, tx); err != nil {
+		return err
 	}
 	m := tx.Conn().TypeMap()
 	if len(v.def.Columns) == 0 {
@@ -40,6 +40,48 @@ func (v *variable) check(ctx context.Context, tx pgx.Tx) error {
 		errs = append(errs, v.checkColumn(m, prepared.Fields, c))
 	}
 	return errors.Join(errs...)
+}
+
+// checkNumber compares the parameters that Postgres sees with those that are named.
+func (v *variable) checkNumber(n int) error {
+	named := slices.Concat(v.statement.chosen, v.statement.identity)
+	switch {
+	case n == len(named):
+		return nil
+	case len(named) == 0:
+		return fmt.Errorf("%s: the query has parameters, which nobody gives", v.def)
+	}
+	return fmt.Errorf("%s: the query has %d parameters, named are %q", v.def, n, named)
+}
+
+// checkRole finds out what the role may read. That it sees all rows may be meant, as where a database view picks them.
+func (v *variable) checkRole(ctx context.Context, tx pgx.Tx) error {
+	if v.role == nil || v.role.name == "" {
+		return nil
+	}
+	if err := v.checkRights(ctx, tx); err != nil {
+		return err
+	}
+	held, err := anyPolicy(ctx, tx, v.tables)
+	if err == nil && !held {
+		v.log.Warn("no policy of row-level security holds for the role on any of the tables: it sees all rows",
+			"role", v.role.name, "tables", v.tables)
+	}
+	return err
+}
+
+// checkRights finds out whether the role may read what the query reads. Nothing else is a mistake here: the query is
+// planned for NULLs, which it may not take.
+func (v *variable) checkRights(ctx context.Context, tx pgx.Tx) error {
+	nulls := make([]any, len(v.statement.chosen)+len(v.statement.identity))
+	err := pgx.BeginFunc(ctx, tx, func(tx pgx.Tx) error { // a savepoint
+		_, err := tx.Exec(ctx, "EXPLAIN "+v.statement.sql, nulls...)
+		return err
+	})
+	if lacksRight(err) {
+		return fmt.Errorf("%s: role %q: %w: GRANT it what the query reads", v.def, v.role.name, err)
+	}
+	return nil
 }
 
 // checkValue checks a query whose value is that of its one column.

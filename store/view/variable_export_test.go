@@ -49,7 +49,7 @@ func (e *Engine) VarFailing(name string) (n int) {
 
 // ResolveParams returns the values that a filter gives to parameters, and their key.
 func ResolveParams(names []string, filter []window.Condition) (key string, values []any, err error) {
-	p, err := (&statement{names: names}).params(filter)
+	p, err := (&statement{chosen: names}).params(filter)
 	return p.key, p.values, err
 }
 

@@ -1,6 +1,7 @@
 package view
 
 import (
+	"errors"
 	"sync"
 
 	"github.com/socksync/socksync/internal/window"
@@ -10,6 +11,8 @@ import (
 type follower struct {
 	variable *variable
 	sink     window.ValueSink
+	who      subject
+	barred   error // why it follows nothing, fit for the peer: its identity lacks a value
 	asked    valueGets
 
 	// Owned by the feed goroutine.
@@ -54,16 +57,43 @@ func (a *valueGets) take() []valueGet {
 	return gets
 }
 
-// open has it follow the one instance that there is.
+// open has it follow a var without parameters, now or as soon as there is room. It is then told the value if a get was
+// refused for that.
 func (f *follower) open() {
-	f.at = f.variable.instances[""]
-	f.at.join(f)
-	f.at.refresh()
+	if f.closed || f.at != nil || f.next != nil {
+		return
+	}
+	v := f.variable
+	p, err := f.params(nil)
+	if err != nil {
+		return
+	}
+	i, err := v.instance(p)
+	if err != nil {
+		v.engine.later(v.engine.config.Retry, f.open)
+		return
+	}
+	f.at = i
+	i.join(f)
+	i.refresh()
+	if i.present() {
+		f.tell(i, false)
+	}
+}
+
+// params are those of a get, with who asks.
+func (f *follower) params(filter []window.Condition) (params, error) {
+	if f.barred != nil {
+		return params{}, f.barred
+	}
+	p, err := f.variable.statement.params(filter)
+	p.key, p.who = f.who.key+p.key, f.who
+	return p, err
 }
 
 // Get implements [window.ValueSubscription].
 func (f *follower) Get(filter []window.Condition) {
-	if f.asked.add(f.variable.statement.params(filter)) {
+	if f.asked.add(f.params(filter)) {
 		f.variable.engine.feed.Do(f.serve)
 	}
 }
@@ -89,6 +119,7 @@ func (f *follower) take(get valueGet) {
 	case f.gets > 0:
 		f.late = append(f.late, get)
 	default:
+		f.owed = f.owed || errors.Is(get.err, errTooMany) && !f.variable.hasParams() // open tries on
 		f.sink.Fail(get.err, get.times)
 	}
 }

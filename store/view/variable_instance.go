@@ -4,14 +4,15 @@ import (
 	"bytes"
 	chain "container/list"
 	"encoding/json"
+	"errors"
 	"time"
 
 	"github.com/socksync/socksync/internal/window"
 )
 
-// instance is the value of a var for one set of parameters. One query of it runs at a
-// time and each starts after the commit that asked for it, so values never go back. It
-// is owned by the feed goroutine.
+// instance is the value of a var for one set of parameters and one identity. One query of
+// it runs at a time and each starts after the commit that asked for it, so values never go
+// back. It is owned by the feed goroutine.
 type instance struct {
 	variable *variable
 	params   params
@@ -117,8 +118,8 @@ func (i *instance) failed(err error) {
 		return
 	}
 	var refusal error
-	if i.value == nil {
-		refusal = v.refuse(i.params, err)
+	if i.value == nil && errors.Is(err, errParams) {
+		refusal = v.refusal()
 	}
 	if refusal != nil {
 		v.log.Debug("parameters are refused", "error", err)

@@ -9,45 +9,44 @@ import (
 	"slices"
 	"strconv"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/socksync/socksync/binding"
+	"github.com/socksync/socksync/internal/sqltext"
 	"github.com/socksync/socksync/internal/window"
 )
 
 // statement is the query of a var as Postgres takes it.
 type statement struct {
-	sql   string
-	names []string // of the parameters $1, $2 and so on
+	sql      string
+	chosen   []string // the parameters $1, $2 and so on, which subscribers choose
+	identity []string // those behind them, which are values of the subscriber's identity
 }
 
-// newStatement numbers the parameters of a query. The query of a var without parameters
-// stays as it is: an @ in it is an operator.
-func newStatement(def *binding.VarDef) (statement, error) {
-	if len(def.Params) == 0 {
-		return statement{sql: def.Query}, nil
+// newStatement numbers what a query names: first the parameters, then the other names, which are the identity's.
+func newStatement(def *binding.VarDef) statement {
+	s := statement{chosen: def.Params}
+	for _, name := range sqltext.Find(def.Query).Names {
+		if !slices.Contains(def.Params, name) {
+			s.identity = append(s.identity, name)
+		}
 	}
-	own := make(pgx.StrictNamedArgs, len(def.Params))
-	for _, name := range def.Params {
-		own[name] = name
-	}
-	s := statement{sql: def.Query, names: def.Params}
-	sql, args, err := own.RewriteQuery(context.Background(), nil, def.Query, nil)
-	if err != nil {
-		return s, fmt.Errorf("parameters %q: %w", def.Params, err)
-	}
-	s.sql, s.names = sql, make([]string, len(args))
-	for i, arg := range args {
-		s.names[i], _ = arg.(string)
-	}
-	return s, nil
+	s.sql = sqltext.Replace(def.Query, func(name string) string {
+		return "$" + strconv.Itoa(1+slices.Index(slices.Concat(s.chosen, s.identity), name))
+	})
+	return s
 }
 
-// params are the values of a statement's parameters.
+// arguments are the values of the statement's $1, $2 and so on.
+func (s *statement) arguments(p params) []any {
+	return slices.Concat(p.values, p.who.values[:len(s.identity)])
+}
+
+// params are the values on which an instance of a var depends.
 type params struct {
-	key    string // equal for equal values
-	values []any  // a text, which Postgres reads as a value of the type that it finds, or nil for NULL
+	key    string  // equal for equal values
+	values []any   // of the parameters: a text, which Postgres reads as a value of the type that it finds, or nil for NULL
+	who    subject // whose instance it is
 }
 
 // maxParams is how many bytes the texts of an instance's parameters may have together.
@@ -56,9 +55,9 @@ const maxParams = 4096
 // params returns the values that a filter gives, the others NULL. An error is fit for
 // the peer.
 func (s *statement) params(filter []window.Condition) (params, error) {
-	p := params{values: make([]any, len(s.names))}
+	p := params{values: make([]any, len(s.chosen))}
 	for _, c := range filter {
-		n := slices.Index(s.names, c.Column)
+		n := slices.Index(s.chosen, c.Column)
 		if n < 0 {
 			return params{}, badParam(c.Column, "the var has no such parameter")
 		}
@@ -121,17 +120,36 @@ func (p params) given() bool {
 	return slices.ContainsFunc(p.values, func(value any) bool { return value != nil })
 }
 
-// refuse decides whether a query failed because of the values of its parameters: some
-// type or function of Postgres does not take them. What it made of them is not for the
-// peer.
-func (v *variable) refuse(p params, err error) error {
+// errParams says that a query failed because of the values of its parameters: some type or function of Postgres does not
+// take them.
+var errParams = errors.New("the parameters are refused")
+
+// blames decides whether a query failed because of the parameters that the subscriber chose. Where it depends on values of
+// the identity too, and so on rows that not everybody sees, that is said only if it shows without either: the parameters
+// are not of their types, and the identity's values are.
+func (v *variable) blames(ctx context.Context, p params, err error) bool {
+	if !p.given() || errors.Is(err, errRole) || !refusesValues(err) {
+		return false
+	}
+	if len(v.identity) == 0 {
+		return true
+	}
+	theirs := slices.Concat(p.values, make([]any, len(v.statement.identity)))
+	others := slices.Concat(make([]any, len(p.values)), p.who.values[:len(v.statement.identity)])
+	return refusesValues(v.bind(ctx, p.who, theirs)) && v.bind(ctx, p.who, others) == nil
+}
+
+// refusesValues reports whether Postgres says that a value is not of the type, or not of the domain.
+func refusesValues(err error) bool {
 	var pg *pgconn.PgError
-	if !p.given() || !errors.As(err, &pg) {
-		return nil
+	if !errors.As(err, &pg) {
+		return false
 	}
-	switch pg.Code[:min(2, len(pg.Code))] {
-	case "22", "23": // not of the type, or not of the domain
-		return window.Refusal("filter: " + v.def.String() + " cannot be read with these parameters")
-	}
-	return nil
+	class := pg.Code[:min(2, len(pg.Code))]
+	return class == "22" || class == "23"
+}
+
+// refusal is what the subscriber is told of parameters that are refused. What Postgres made of them is not for the peer.
+func (v *variable) refusal() error {
+	return window.Refusal("filter: " + v.def.String() + " cannot be read with these parameters")
 }

@@ -1,6 +1,7 @@
 package view_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -95,7 +96,7 @@ func (d *drains) Commit() {
 // varsWith is vars with a configuration.
 func varsWith(t *testing.T, config view.Config, defs ...*binding.VarDef) (*varsLive, []window.ValueSource) {
 	t.Helper()
-	config.Log, config.Retry = quiet, 100*time.Millisecond
+	config.Log, config.Retry = quiet, cmp.Or(config.Retry, 100*time.Millisecond)
 	l := &live{t: t, pool: config.Pool, engine: view.New(&config)}
 	sources := make([]window.ValueSource, len(defs))
 	for i, def := range defs {
@@ -712,9 +713,9 @@ func TestCheckParams(t *testing.T) {
 		def  *binding.VarDef
 		want string
 	}{
-		{paramVar("undeclared", "SELECT @x::int + @y::int", "x"), `var "undeclared": parameters ["x"]: argument y found in sql query`},
-		{paramVar("unused", "SELECT @x::int -- @y", "x", "y"), `var "unused": parameters ["x" "y"]: argument y of StrictNamedArgs not found`},
-		{paramVar("numbered", "SELECT @x::int + $2::int", "x"), `var "numbered": the query has 2 parameters, declared are ["x"]`},
+		{paramVar("unused", "SELECT @x::int -- @y", "x", "y"), `var "unused": the query has 1 parameters, named are ["x" "y"]`},
+		{paramVar("numbered", "SELECT @x::int + @me::int + $3::int", "x"), `var "numbered": the query has 3 parameters, named are ["x" "me"]`},
+		{paramVar("nobody's", "SELECT $1::int"), `var "nobody's": the query has parameters, which nobody gives`},
 		{paramVar("two types", "SELECT @x::int IS NULL OR @x::date IS NULL", "x"), `var "two types": ERROR: cannot cast type integer to date`},
 		{paramVar("columns", "SELECT @x::int, 2", "x"), `var "columns": the query gives 2 columns`},
 	}

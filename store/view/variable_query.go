@@ -13,23 +13,49 @@ import (
 	"github.com/socksync/socksync/internal/window"
 )
 
-// query reads the value as JSON.
+// query reads the value as JSON. The error is errParams if the subscriber's parameters are to blame.
 func (v *variable) query(ctx context.Context, p params) (json.RawMessage, error) {
 	ctx, cancel := context.WithTimeout(ctx, v.engine.config.QueryTimeout)
 	defer cancel()
-	var value json.RawMessage
-	err := pgx.BeginTxFunc(ctx, v.engine.config.Pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-		rows, err := tx.Query(ctx, v.statement.sql, p.values...)
+	value, err := v.ask(ctx, p)
+	switch {
+	case err == nil:
+		return value, nil
+	case v.blames(ctx, p, err):
+		err = fmt.Errorf("%w: %w", errParams, err)
+	}
+	return nil, fmt.Errorf("query of %s: %w", v.def, err)
+}
+
+// ask runs the query once.
+func (v *variable) ask(ctx context.Context, p params) (value json.RawMessage, err error) {
+	err = v.as(ctx, p.who, func(tx pgx.Tx) error {
+		rows, err := tx.Query(ctx, v.statement.sql, v.statement.arguments(p)...)
 		if err != nil {
 			return err
 		}
 		value, err = v.read(tx, rows)
 		return err
 	})
-	if err != nil {
-		return nil, fmt.Errorf("query of %s: %w", v.def, err)
-	}
-	return value, nil
+	return value, err
+}
+
+// bind gives the query arguments and reads nothing.
+func (v *variable) bind(ctx context.Context, who subject, args []any) error {
+	return v.as(ctx, who, func(tx pgx.Tx) error {
+		_, err := tx.Exec(ctx, "SELECT FROM ("+v.statement.sql+"\n) AS socksync_values LIMIT 0", args...)
+		return err
+	})
+}
+
+// as runs fn in a transaction under the role of the var.
+func (v *variable) as(ctx context.Context, who subject, fn func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, v.engine.config.Pool, pgx.TxOptions{AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
+		if err := v.role.assume(ctx, tx, v.setting(who)); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
 }
 
 // errRows says that a var's query gave more than one row.
