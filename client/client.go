@@ -56,59 +56,73 @@ func Dial(ctx context.Context, url string, cfg *Config) (*Client, error) {
 		return nil, fmt.Errorf("client: provide: %w", err)
 	}
 	c.dialer = peer.NewDialer(url, c.cfg.HTTPClient, c.cfg.PingInterval, c.cfg.subprotocols())
-	p, conn, err := c.connect(ctx)
+	first, err := c.connect(ctx)
 	if err != nil {
 		c.dialer.Stop()
 		return nil, fmt.Errorf("client: dial: %w", err)
 	}
 	run, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
 	c.cancel = cancel
-	c.enter(p)
-	c.running.Go(func() { c.run(run, p, conn) })
+	c.enter(first)
+	c.running.Go(func() { c.run(run, first) })
 	return c, nil
 }
 
+// connection is one that was made, or is to be run.
+type connection struct {
+	peer *peer.Peer
+	conn peer.Conn
+	// answer waits for what the server says of the token of the handshake; nil if
+	// that was not sent again.
+	answer  func(context.Context) (time.Duration, error)
+	expired chan struct{} // holds a word that the credentials have ended
+}
+
 // connect makes one attempt.
-func (c *Client) connect(ctx context.Context) (*peer.Peer, peer.Conn, error) {
+func (c *Client) connect(ctx context.Context) (*connection, error) {
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.DialTimeout)
 	defer cancel()
-	var header http.Header
-	if c.cfg.Header != nil {
-		var err error
-		if header, err = c.cfg.Header(ctx); err != nil {
-			return nil, nil, fmt.Errorf("header: %w", err)
-		}
+	header, token, err := c.proof(ctx)
+	if err != nil {
+		return nil, err
 	}
-	p := peer.New(&peer.Config{
+	made := &connection{expired: make(chan struct{}, 1)}
+	made.peer = peer.New(&peer.Config{
 		Registry: &c.registry, Limits: c.cfg.Limits, CallTimeout: c.cfg.CallTimeout,
-		OnError: c.onError, Resume: true, Log: c.cfg.Log,
+		OnError: func(e *protocol.Error, taken bool) { c.onError(made, e, taken) }, Resume: true, Log: c.cfg.Log,
 	})
-	conn, err := c.dialer.Dial(ctx, p, header)
+	made.conn, err = c.dialer.Dial(ctx, made.peer, header)
 	switch peer.HandshakeStatus(err) {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		err = fmt.Errorf("%w: %w", ErrRefused, err)
 	}
-	return p, conn, err
+	if err != nil {
+		return nil, err
+	}
+	if c.cfg.Token != nil && made.peer.Version() == protocol.V2 {
+		made.answer, err = made.peer.BeginAuthenticate(token)
+	}
+	return made, err
 }
 
 // run lives through one connection after the other.
-func (c *Client) run(ctx context.Context, p *peer.Peer, conn peer.Conn) {
+func (c *Client) run(ctx context.Context, now *connection) {
 	delays := c.cfg.backOff()
 	for {
 		began := time.Now()
-		err := c.live(ctx, p, conn)
+		err := c.live(ctx, now)
 		if time.Since(began) > c.cfg.MaxBackOff {
 			delays.Reset()
 		}
-		for p = nil; p == nil; {
+		for now = nil; now == nil; {
 			if reason := final(ctx, err); reason != nil {
 				c.finish(reason)
 				return
 			}
 			c.pause(ctx, delays.NextBackOff())
-			p, conn, err = c.again(ctx)
+			now, err = c.again(ctx)
 		}
-		c.enter(p)
+		c.enter(now)
 	}
 }
 
@@ -126,16 +140,16 @@ func final(ctx context.Context, err error) error {
 }
 
 // again makes one attempt to connect, after a connection was lost.
-func (c *Client) again(ctx context.Context) (*peer.Peer, peer.Conn, error) {
+func (c *Client) again(ctx context.Context) (*connection, error) {
 	if ctx.Err() != nil {
-		return nil, nil, context.Cause(ctx)
+		return nil, context.Cause(ctx)
 	}
-	p, conn, err := c.connect(ctx)
+	made, err := c.connect(ctx)
 	if err != nil {
 		c.cfg.Log.Debug("socksync: cannot connect", "error", err)
-		return nil, nil, err
+		return nil, err
 	}
-	return p, conn, nil
+	return made, nil
 }
 
 func (c *Client) pause(ctx context.Context, delay time.Duration) {
@@ -149,8 +163,14 @@ func (c *Client) pause(ctx context.Context, delay time.Duration) {
 
 // live runs a connection until it has ended, and says why it did. Functions that
 // it called may still run then.
-func (c *Client) live(ctx context.Context, p *peer.Peer, conn peer.Conn) error {
-	c.running.Go(func() { _ = p.Run(ctx, conn) }) // Err has the outcome
+func (c *Client) live(ctx context.Context, now *connection) error {
+	p := now.peer
+	c.running.Go(func() { _ = p.Run(ctx, now.conn) }) // Err has the outcome
+	if now.answer != nil {
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		c.running.Go(func() { c.prove(ctx, now) })
+	}
 	if c.cfg.OnConnect != nil {
 		c.cfg.OnConnect()
 	}
@@ -165,7 +185,8 @@ func (c *Client) live(ctx context.Context, p *peer.Peer, conn peer.Conn) error {
 // enter makes a connection known, and follows over it everything that is
 // followed. What the version of the connection does not allow waits for another
 // connection.
-func (c *Client) enter(p *peer.Peer) {
+func (c *Client) enter(now *connection) {
+	p := now.peer
 	failed := make(map[peer.Remote]error)
 	c.mu.Lock()
 	c.peer = p

@@ -25,6 +25,16 @@ type Config struct {
 	// Header returns what is sent with each handshake, such as credentials. It is
 	// asked before every attempt, so it may renew them. Nil for nothing.
 	Header func(context.Context) (http.Header, error)
+	// Token returns a proof of whose connection it is, such as a JWT, with how long
+	// it lasts inside. It is sent with each handshake, as "Authorization: Bearer",
+	// in place of such a field of Header, and over the connection as often as it
+	// has to be: before the credentials end, as far as the server says when, and
+	// when it says that they have. So it is asked before every attempt to connect
+	// and every time that a new one is due. What the connection may see then is
+	// what the new token says: pages change in one step. Version 1 has the
+	// handshake only; a server closes such a connection when the credentials end,
+	// and the client connects again with a new token. Nil for none.
+	Token func(context.Context) (string, error)
 	// HTTPClient makes the handshake. Nil means http.DefaultClient.
 	HTTPClient *http.Client
 	// DialTimeout bounds one attempt to connect. 0 means 30 seconds.

@@ -36,6 +36,7 @@ type farEnd struct {
 	// sent is all that it wrote, over whichever connection.
 	sent    []string
 	refuses func(w http.ResponseWriter, r *http.Request) bool // nil: it accepts
+	prepare func(*peer.Config, *http.Request)                 // nil for nothing
 }
 
 // newFarEnd serves items, in every version.
@@ -61,7 +62,9 @@ func newFarEndOf(t *testing.T, subprotocols func() []string, items ...peer.Item)
 		if refuses := s.refusal(); refuses != nil && refuses(w, r) {
 			return
 		}
-		p := peer.New(&peer.Config{Registry: registry, Log: slog.New(slog.DiscardHandler)})
+		config := &peer.Config{Registry: registry, Log: slog.New(slog.DiscardHandler)}
+		s.preparation()(config, r)
+		p := peer.New(config)
 		conn, err := wsconn.Accept(w, r, &wsconn.Config{Next: s.recorded(p.Next), Subprotocols: subprotocols()})
 		if err != nil {
 			t.Errorf("accept: %v", err)
@@ -121,6 +124,22 @@ func (s *farEnd) refuse(how func(http.ResponseWriter, *http.Request) bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.refuses = how
+}
+
+func (s *farEnd) preparation() func(*peer.Config, *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.prepare == nil {
+		return func(*peer.Config, *http.Request) {}
+	}
+	return s.prepare
+}
+
+// configure has the function change what connections are made of.
+func (s *farEnd) configure(how func(*peer.Config, *http.Request)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.prepare = how
 }
 
 // next waits for a connection.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/socksync/socksync/internal/peer"
+	"github.com/socksync/socksync/protocol"
 )
 
 // Peer is whoever provides what is followed and called: the server, through a
@@ -29,6 +30,18 @@ var (
 	ErrVersion = peer.ErrVersion
 	// ErrSuperseded says that another Get took the place of the one that waited.
 	ErrSuperseded = peer.ErrSuperseded
+)
+
+// Errors of the other end about the credentials of the connection, in version 2. They stand for every
+// [*protocol.Error] with their code: errors.Is(err, ErrForbidden). In version 1 an item that may not be used is one that
+// the other end does not provide.
+var (
+	// ErrForbidden says that the credentials do not allow it. Of something that is followed, OnError is told so when that
+	// ends because the credentials have changed: the page or value is gone, and Get asks for it again.
+	ErrForbidden error = &protocol.Error{Code: protocol.Forbidden}
+	// ErrExpired says that the credentials had ended, and there were no others yet. With Config.Token others are sent at
+	// once.
+	ErrExpired error = &protocol.Error{Code: protocol.CredentialsExpired}
 )
 
 // Call calls a function. args are encoded by encoding/json, to an object or to

@@ -9,8 +9,8 @@ import (
 	"github.com/socksync/socksync/protocol"
 )
 
-// onError takes an error message of the server.
-func (c *Client) onError(e *protocol.Error, taken bool) {
+// onError takes an error message of the server over a connection.
+func (c *Client) onError(now *connection, e *protocol.Error, taken bool) {
 	switch e.Code {
 	case protocol.Other, protocol.InvalidFunc, protocol.TooManyRequests:
 		c.mu.Lock()
@@ -18,6 +18,11 @@ func (c *Client) onError(e *protocol.Error, taken bool) {
 			c.retries.schedule(c.retry)
 		}
 		c.mu.Unlock()
+	case protocol.CredentialsExpired:
+		select {
+		case now.expired <- struct{}{}:
+		default: // it has been said
+		}
 	}
 	if !taken {
 		c.cfg.Log.Debug("socksync: error that answers nothing known", "error", e)

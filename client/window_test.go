@@ -350,7 +350,7 @@ type paramVar struct{ name string }
 
 func (v *paramVar) Name() string { return v.name }
 
-func (v *paramVar) Subscribe(sink window.ValueSink) window.ValueSubscription {
+func (v *paramVar) Subscribe(sink window.ValueSink, _ window.Options) window.ValueSubscription {
 	return &paramSubscription{v, sink}
 }
 

@@ -19,11 +19,14 @@ type subscription struct {
 
 func (p *pages) subscribe(sink window.Sink, o window.Options) *subscription {
 	s := &subscription{pages: p, sink: sink, quiet: o.Quiet}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if old, ok := o.Instead.(*subscription); ok && old.pages == p {
+		defer old.leave(true) // to everybody it is the same window, which stays known
+	}
 	if o.Quiet {
 		return s
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	s.enter(p.window(place{size: p.most}))
 	return s
 }

@@ -63,6 +63,13 @@ func (e *Error) Error() string {
 	return "socksync error " + strconv.Itoa(int(e.Code)) + " (" + e.Code.String() + "): " + e.Message
 }
 
+// Is reports whether the target is an [*Error] with the same code and no message, so that errors.Is finds errors by their
+// code: errors.Is(err, &Error{Code: Forbidden}).
+func (e *Error) Is(target error) bool {
+	t, ok := target.(*Error)
+	return ok && t.Message == "" && t.Code == e.Code
+}
+
 // Close codes of the WebSocket that the protocol uses besides the normal ones.
 const (
 	CloseUnsupportedData    = 1003 // a binary message

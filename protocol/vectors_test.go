@@ -45,6 +45,11 @@ type setup struct {
 		Subscriptions int `json:"subscriptions"`
 		Calls         int `json:"calls"`
 	} `json:"limits"`
+	Credentials map[string]struct {
+		Values    map[string]string `json:"values"`
+		Forbidden []follow          `json:"forbidden"`
+		ExpiresIn int               `json:"expires_in"`
+	} `json:"credentials"`
 }
 
 // table is read where there is a database; here only its form counts.
@@ -114,6 +119,7 @@ type do struct {
 	Args  json.RawMessage `json:"args"`
 	As    string          `json:"as"`
 	Call  string          `json:"call"`
+	Token string          `json:"token"`
 }
 
 // loadVectors returns the scripts of all files. A field that the format does

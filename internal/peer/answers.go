@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"strconv"
+	"time"
 
 	"github.com/socksync/socksync/protocol"
 )
@@ -12,14 +13,15 @@ import (
 // it out of requests.queries deals with it.
 type query struct {
 	id   string
-	do   protocol.Func // FuncSubscribe, FuncUnsubscribe, FuncGet, FuncPause or FuncResume
-	item *record
-	link *link // nil for a function, and for an unsubscribe
-	want Want  // of a get
+	do   protocol.Func // FuncSubscribe, FuncUnsubscribe, FuncGet, FuncPause, FuncResume or FuncAuthenticate
+	item *record       // nil for FuncAuthenticate
+	link *link         // nil for a function, and for an unsubscribe
+	want Want          // of a get
 	// moot says that the subscribe before it was refused, which has been reported:
 	// so will this one be. It is guarded by Peer.mu.
-	moot bool
-	done chan error // of a pause or resume: holds one
+	moot  bool
+	done  chan error    // of a pause, resume or authenticate: holds one
+	lasts time.Duration // what an authenticate brings lasts so long, 0 for ever; to be read after done
 }
 
 // finish tells who waits, if somebody does, what came of it.

@@ -28,8 +28,27 @@
 //
 // Three kinds of goroutines meet in a Peer: the reader, which is the one that
 // called Run; the writer, of which there is at most one at a time, in Next; and
-// all others, which publish changes, finish functions, follow items and call
-// functions. The reader alone owns what is subscribed. Everything shared is
-// guarded by one mutex, which is never held while something is encoded, sent,
-// waited for, or told to a list, an item that is followed, or the application.
+// all others, which publish changes, finish functions, follow items, call
+// functions and change credentials. What the other end is subscribed to is used
+// by who has the turn, a mutex: the reader while it deals with a message, or who
+// changes credentials, or a timer that has to ask a list again. Everything else
+// that is shared is guarded by one mutex, mu, which is taken after the turn, and
+// is never held while something is encoded, sent, waited for, or told to a list,
+// an item that is followed, or the application.
+//
+// Nobody waits for the turn with mu held, and who has the turn waits only for
+// what comes without it: for lists to answer, and for the application. The reader
+// waits for room without the turn.
+//
+// # Credentials
+//
+// The credentials of the other end may change and end while the connection lasts.
+// What is published to others than those for whom it was queued is the one thing
+// that must not be, so a change begins by muting what has been queued: see
+// [Peer.SetCredentials] and the comments beside it. Their end is in expiry.go.
+//
+// A subscription of a list or var is of one identity. When that changes, another
+// subscription takes its place, with a sink of its own, so that what the old one
+// still says is known by its sink, and dropped. The script goes back to what has
+// been taken from it, and from there the window goes on by one step.
 package peer

@@ -3,16 +3,23 @@ package peer
 import (
 	"errors"
 
+	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/protocol"
 )
 
-// feed is one subscription of the other end. Its methods are called by the
-// goroutine of Run, except speak.
+// feed is one subscription of the other end. Its methods are called by who has
+// the turn, except speak.
 type feed interface {
 	// get answers a get, or any other request to a subscription that the type has.
 	get(*request) error
 	// close ends it. gone says that it is because the connection has ended.
 	close(gone bool)
+	// reopen has it go on for another identity, which may use the item. The
+	// outbox is muted.
+	reopen(window.Identity)
+	// forbid ends it because the other end may not use the item any more, and
+	// says so. The outbox is muted.
+	forbid()
 	// speak takes the script. It is called with mu held.
 	speak() []line
 }
@@ -63,8 +70,14 @@ func (s *script) reply(message []byte) {
 
 // take returns the script and leaves it empty. It needs mu.
 func (s *script) take() []line {
+	s.queued = false
+	return s.clear()
+}
+
+// clear is take for a script that keeps its turn, if it has one. It needs mu.
+func (s *script) clear() []line {
 	lines := s.lines
-	s.lines, s.queued = nil, false
+	s.lines = nil
 	s.count(-s.bytes)
 	return lines
 }

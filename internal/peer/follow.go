@@ -3,6 +3,8 @@ package peer
 import (
 	"errors"
 	"fmt"
+	"math"
+	"time"
 
 	"github.com/socksync/socksync/protocol"
 )
@@ -171,13 +173,20 @@ func (p *Peer) answered(rec *record) {
 	rec.asked = false
 }
 
+// maxSeconds is how many fit into a duration.
+const maxSeconds = math.MaxInt64 / int(time.Second)
+
 // confirmedBy takes an ok of the other end, which is never answered.
 func (p *Peer) confirmedBy(f *protocol.Frame) {
 	route, _ := f.Route()
 	p.mu.Lock()
 	q := p.asked.done(route.ID)
 	p.mu.Unlock()
-	if q != nil && q.link != nil {
+	switch {
+	case q == nil:
+	case q.do == protocol.FuncAuthenticate:
+		q.lasts = time.Duration(min(f.ExpiresIn(), maxSeconds)) * time.Second
+	case q.link != nil:
 		q.link.remote.acknowledge(q.link, q)
 	}
 	q.finish(nil)

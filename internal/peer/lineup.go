@@ -1,6 +1,8 @@
 package peer
 
 import (
+	"slices"
+
 	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/protocol"
 )
@@ -13,6 +15,9 @@ const mostUnanswered = 64
 type ask struct {
 	id   string
 	want window.Want // of a get
+	// own says that it is our own get, for what the other end holds, to be seen by another identity. Nobody is told what
+	// comes of it. There is one at most, and no get is in front of it.
+	own bool
 	// run does what is no get, or a bad one. It is called with Peer.mu held. It is nil for a get, which the source
 	// answers.
 	run func()
@@ -50,6 +55,17 @@ func (q lineup) last(gets int) ask {
 		}
 	}
 	return last
+}
+
+// gets returns what the gets ask for, in order.
+func (q lineup) gets() []window.Want {
+	var wants []window.Want
+	for _, a := range q {
+		if a.run == nil {
+			wants = append(wants, a.want)
+		}
+	}
+	return wants
 }
 
 // routed is the part of a subscription of version 2 that lists and vars share: the requests in their order, and messages
@@ -100,12 +116,49 @@ func (s *routed) answer(gets int, get func(a ask, left int)) {
 // answerLast settles gets of which only the last counts. Those before it have been superseded.
 func (s *routed) answerLast(gets int, last func(a ask)) {
 	s.answer(gets, func(a ask, left int) {
-		if left > 0 {
+		switch {
+		case left == 0:
+			last(a)
+		case !a.own:
 			s.fail(errSuperseded, a.id)
-			return
 		}
-		last(a)
 	})
+}
+
+// repeated is a line that answers a request, or several, and can do so again under other credentials.
+type repeated interface{ again() []ask }
+
+// rewind takes back what has not been taken, and returns the requests that have not been answered then, in order. Of our
+// own there is none among them; what the gets say that the other end holds was another identity's.
+func (s *routed) rewind() lineup {
+	var asks lineup
+	for _, l := range s.clear() {
+		switch l := l.(type) {
+		case replyLine:
+			asks = append(asks, ask{run: func() { s.reply(l) }})
+		case repeated:
+			asks = append(asks, l.again()...)
+		}
+	}
+	for _, a := range s.asks {
+		if !a.own {
+			asks = append(asks, a)
+		}
+	}
+	for i := range asks {
+		asks[i].want.Rev = ""
+	}
+	s.asks = nil
+	return asks
+}
+
+// forbid ends the feed, whose subscription has been closed, because the other end may not have it any more.
+func (s *routed) forbid() {
+	s.finish()
+	p := s.peer
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out.reply(p.forbidden(s.kind, s.name, s.route("")))
 }
 
 func (s *routed) route(id string) protocol.Route { return protocol.Route{View: s.view, ID: id} }
@@ -126,7 +179,7 @@ func (s *routed) refuse(err error, id string) {
 var errSuperseded = &protocol.Error{Code: protocol.Other, Message: "superseded"}
 
 // finish ends the feed. Who waits for an answer has it, or is told that there will be none: what was to be said is said if
-// somebody waits for some of it.
+// somebody waits for some of it, and as long as it is for the credentials in force.
 func (s *routed) finish() {
 	p := s.peer
 	p.mu.Lock()
@@ -138,31 +191,51 @@ func (s *routed) finish() {
 	lines := s.take()
 	s.ended = true
 	p.mu.Unlock()
-	messages := lastWords(lines)
+	replies := s.lastWords(lines)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for _, m := range messages {
-		p.out.reply(m)
+	for _, r := range replies {
+		if r.instead == nil {
+			p.out.reply(r.message)
+		} else {
+			p.out.replyPrivate(r)
+		}
 	}
 }
 
+// awaited is a line that somebody may wait for: it has the ids that its messages answer, one each.
+type awaited interface{ answers() []string }
+
 // lastWords returns the messages of the lines that are to be said although the subscription has ended.
-func lastWords(lines []line) [][]byte {
-	var all, replies [][]byte
-	awaited := false
+func (s *routed) lastWords(lines []line) []reply {
+	all := slices.ContainsFunc(lines, func(l line) bool {
+		a, ok := l.(awaited)
+		return ok && slices.ContainsFunc(a.answers(), func(id string) bool { return id != "" })
+	})
+	var replies []reply
 	for _, l := range lines {
-		if r, ok := l.(replyLine); ok {
-			replies = append(replies, r)
+		if public, ok := l.(publicLine); ok {
+			replies = append(replies, reply{message: public.message()})
+		} else if all {
+			replies = append(replies, s.privately(l)...)
 		}
-		if a, ok := l.(interface{ awaited() bool }); ok && a.awaited() {
-			awaited = true
+	}
+	return replies
+}
+
+// privately returns the messages of a line with rows or values. What they answer is superseded for other credentials.
+func (s *routed) privately(l line) []reply {
+	var replies []reply
+	var ids []string
+	if a, ok := l.(awaited); ok {
+		ids = a.answers()
+	}
+	for i, message := range l.encode(nil) {
+		r := reply{message: message, instead: func(*protocol.Error) []byte { return nil }}
+		if i < len(ids) && ids[i] != "" {
+			r.instead = func(*protocol.Error) []byte { return s.failure(errSuperseded, ids[i]) }
 		}
+		replies = append(replies, r)
 	}
-	if !awaited {
-		return replies
-	}
-	for _, l := range lines {
-		all = l.encode(all)
-	}
-	return all
+	return replies
 }

@@ -126,6 +126,7 @@ func (m *manual) asked() (gets [][2]int) {
 // manualVar is a var whose answers the test gives.
 type manualVar struct {
 	sink    window.ValueSink
+	options window.Options
 	gets    int
 	filters [][]window.Condition // of the gets
 }
@@ -136,8 +137,8 @@ func (m *manualVar) Get(filter []window.Condition) {
 	m.filters = append(m.filters, filter)
 }
 func (m *manualVar) Close() {}
-func (m *manualVar) Subscribe(s window.ValueSink) window.ValueSubscription {
-	m.sink = s
+func (m *manualVar) Subscribe(s window.ValueSink, o window.Options) window.ValueSubscription {
+	m.sink, m.options = s, o
 	return m
 }
 

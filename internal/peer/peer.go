@@ -36,21 +36,24 @@ type Config struct {
 	// Credentials say whose connection it is at first.
 	Credentials Credentials
 	// Authenticate finds out whose token it is that the other end sends to change
-	// its credentials; nil means that it cannot. Any error refuses it. It is called
-	// by the goroutine of Run, with its context.
+	// its credentials; nil means that it cannot. Any error refuses it, as do
+	// credentials that have ended. It is called by the goroutine of Run, with its
+	// context.
 	Authenticate func(ctx context.Context, token string) (Credentials, error)
 	// Renew is asked for new credentials when those in force have expired, before
 	// the other end is told. An error means that there are none. Nil is never
-	// asked. It has a goroutine of its own.
+	// asked. It has a goroutine of its own. Until it returns nothing is published
+	// or read; its context ends with the connection, and after ExpiryGrace.
 	Renew func(ctx context.Context, expired Credentials) (Credentials, error)
 	// ExpiryGrace is how long a connection stays open after its credentials have
 	// expired, for the other end to send others. 0 means 10 seconds.
 	ExpiryGrace time.Duration
 	// Authorize decides whether the other end may use an item; nil allows
 	// everything. In version 1 an item that is refused looks like one that does
-	// not exist. It is called when the other end subscribes, and again for
-	// everything that it is subscribed to when its credentials have changed, with
-	// the context of Run: nothing else is read meanwhile.
+	// not exist; in version 2 the other end is told. It is called when the other
+	// end subscribes, and again for everything that it is subscribed to when its
+	// credentials have changed, with the context of Run: nothing else is read
+	// meanwhile.
 	Authorize func(ctx context.Context, owner any, kind protocol.ItemType, name string) error
 	// CallContext makes the context of a function's call; nil takes that of Run.
 	CallContext func(ctx context.Context, owner any) context.Context
@@ -84,6 +87,9 @@ func (c *Config) withDefaults() Config {
 	if out.ReplyTimeout <= 0 {
 		out.ReplyTimeout = time.Minute
 	}
+	if out.ExpiryGrace <= 0 {
+		out.ExpiryGrace = 10 * time.Second
+	}
 	if out.Log == nil {
 		out.Log = slog.Default()
 	}
@@ -101,13 +107,17 @@ type Peer struct {
 	done    chan struct{}    // closed when the connection has ended
 	runs    sync.WaitGroup
 
-	// Owned by the goroutine of Run: what the other end is subscribed to.
+	// turn is held while a message is dealt with, while credentials are changed,
+	// and by whatever else uses a subscription. It is taken before mu. It guards
+	// what the other end is subscribed to.
+	turn       sync.Mutex
 	subscribed map[place]feed
 	account    *window.Account // of version 2
 
-	// mu guards all below. The methods of outbox and requests need it
+	// mu guards all below. The methods of outbox, lease and requests need it
 	// held, unless their comments say otherwise.
 	mu     sync.Mutex
+	lease  lease
 	conn   Conn            // nil before Run
 	early  func(Conn)      // the first Close before Run, if there was one
 	ctx    context.Context // of Run, the same from then on
@@ -127,6 +137,7 @@ func New(cfg *Config) *Peer {
 		subscribed: make(map[place]feed),
 		served:     make(map[string]struct{}),
 	}
+	p.lease.held = p.cfg.Credentials
 	p.account = window.NewAccount(p.cfg.Limits.Views, p.cfg.Limits.Rows)
 	p.out.room.L = &p.mu
 	p.asked = requests{records: make(map[key]*record), calls: make(map[string]*call)}
@@ -155,6 +166,7 @@ func (p *Peer) Run(ctx context.Context, conn Conn) error {
 		err = cause
 	}
 	stop()
+	cancel() // who has the turn may wait for it
 	p.end(fmt.Errorf("peer: %w", err))
 	return p.Err()
 }
@@ -164,9 +176,14 @@ func (p *Peer) begin(ctx context.Context, conn Conn) {
 	p.mu.Lock()
 	p.ctx, p.conn = ctx, conn
 	early := p.early
+	expired := p.arm()
+	changes := p.lease.changes
 	p.mu.Unlock()
 	if early != nil {
 		early(conn)
+	}
+	if expired {
+		p.expire(changes)
 	}
 	conn.Flush()
 }
@@ -212,11 +229,14 @@ func (p *Peer) end(why error) {
 	p.mu.Lock()
 	p.why = why
 	p.out.shut()
+	p.lease.cancel()
 	v := p.asked.end()
 	p.mu.Unlock()
+	p.turn.Lock()
 	for at := range p.subscribed {
 		p.drop(at, true)
 	}
+	p.turn.Unlock()
 	reason := ErrClosed
 	if p.cfg.Resume {
 		reason = nil

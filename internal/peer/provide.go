@@ -70,6 +70,14 @@ func (p *Peer) newValue(view string, item window.ValueSource) feed {
 	return newVarFeed(p, item)
 }
 
+// forbidden is the message that ends a subscription which the other end may not have any more.
+func (p *Peer) forbidden(kind protocol.ItemType, name string, route protocol.Route) []byte {
+	if p.version == protocol.V1 {
+		return errorMessage(errNoItem)
+	}
+	return protocol.AppendErrorV2(nil, errForbidden, kind, name, route)
+}
+
 func (p *Peer) unsubscribeAll(f *protocol.Frame) error {
 	route, err := f.Route()
 	if err != nil {

@@ -15,8 +15,6 @@ var (
 	errNoSubscribed = &protocol.Error{Code: protocol.InvalidFunc, Message: "not subscribed"}
 )
 
-var errNoAuthentication = &protocol.Error{Code: protocol.Other, Message: "no authentication on this connection"}
-
 // receive handles one message and answers it if it is bad. The error is not nil
 // if the connection is to be closed.
 func (p *Peer) receive(data []byte) error {
@@ -24,6 +22,10 @@ func (p *Peer) receive(data []byte) error {
 	if errors.Is(err, protocol.ErrInvalidUTF8) {
 		return err
 	}
+	if !p.enter() {
+		return nil
+	}
+	defer p.turn.Unlock()
 	if err == nil {
 		err = p.dispatch(&frame)
 	}
@@ -63,7 +65,7 @@ func (p *Peer) reply(message []byte) {
 }
 
 // dispatch decides rows d, f and g of the error table, in this order, and hands
-// the message on.
+// the message on. The reader has the turn.
 func (p *Peer) dispatch(f *protocol.Frame) error {
 	switch f.Func {
 	case protocol.FuncError:
@@ -75,10 +77,7 @@ func (p *Peer) dispatch(f *protocol.Frame) error {
 	case protocol.FuncUnsubscribeAll:
 		return p.unsubscribeAll(f)
 	case protocol.FuncAuthenticate:
-		if _, err := f.Route(); err != nil {
-			return err
-		}
-		return errNoAuthentication
+		return p.authenticate(f)
 	}
 	return p.dispatchItem(f)
 }
@@ -88,37 +87,56 @@ func (p *Peer) dispatchItem(f *protocol.Frame) error {
 	k, role := key{f.Type, f.Name}, f.Version.RoleOf(f.Type, f.Func)
 	r := request{Frame: f}
 	r.route, r.bad = f.Route()
+	at := place{k, r.route.View}
 	followed := p.everFollowed(k)
-	if followed && role == protocol.RoleSubscriber && !r.badView() {
-		return p.follow(k, f)
-	}
-	item := p.offered(f, place{k, r.route.View})
 	switch {
-	case item == nil && !followed:
-		return errNoItem
+	case followed && role == protocol.RoleSubscriber && !r.badView():
+		return p.follow(k, f)
+	case p.isLapsed() && !p.mayEnd(at, f.Func):
+		return errExpired
+	}
+	item, err := p.offered(f, at)
+	switch {
+	case err != nil && (!followed || err == errForbidden && role == protocol.RoleProvider):
+		return err
 	case r.badView():
 		return r.bad
 	case role == protocol.RoleNone:
 		return errNoFunc
 	case role == protocol.RoleProvider && item != nil:
-		return p.provide(place{k, r.route.View}, item, &r)
+		return p.provide(at, item, &r)
 	}
 	return errRole
 }
 
-// offered returns the item that a message is about, or nil if the other end may
-// not know of it.
-func (p *Peer) offered(f *protocol.Frame, at place) Item {
+// mayEnd reports whether a message is one that ends a subscription, which is done for anybody.
+func (p *Peer) mayEnd(at place, do protocol.Func) bool {
+	return do == protocol.FuncUnsubscribe && p.subscribed[at] != nil
+}
+
+// offered returns the item that a message is about, or why the other end may not know of it.
+func (p *Peer) offered(f *protocol.Frame, at place) (Item, *protocol.Error) {
 	if !f.HasName {
-		return nil
+		return nil, errNoItem
 	}
 	item := p.cfg.Registry.lookup(at.key)
-	if item == nil || p.subscribed[at] != nil || p.cfg.Authorize == nil {
-		return item
+	if item == nil {
+		return nil, errNoItem
 	}
-	if err := p.cfg.Authorize(p.ctx, p.cfg.Credentials.Owner, at.kind, at.name); err != nil {
+	if p.subscribed[at] != nil {
+		return item, nil
+	}
+	if err := p.permits(at.key, item); err != nil {
 		p.cfg.Log.Debug("socksync: refused", "type", at.kind, "name", at.name, "error", err)
-		return nil
+		return nil, p.refusalOf()
 	}
-	return item
+	return item, nil
+}
+
+// refusalOf is what the other end is told of an item that it may not use.
+func (p *Peer) refusalOf() *protocol.Error {
+	if p.version == protocol.V1 {
+		return errNoItem
+	}
+	return errForbidden
 }

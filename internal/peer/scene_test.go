@@ -33,6 +33,7 @@ type scene struct {
 	release sync.Map          // key of a slow call to its channel
 	remote  map[string]Remote // see operation.who
 	follows []Remote          // in their order
+	tokens  map[string]vectorCredentials
 	calls   map[string]*outgoing
 
 	mu    sync.Mutex
@@ -63,12 +64,38 @@ func newScene(t *testing.T, v *vector, connect func(testing.TB, *running) *raw) 
 		limits.Subscriptions = n + 1
 	}
 	s.cfg = &Config{Registry: s.registry(v), Limits: limits, OnError: s.onError, Resume: s.version == protocol.V2}
+	if v.Setup.Credentials != nil {
+		s.authenticates(v.Setup.Credentials)
+	}
 	s.peer = s.newPeer()
 	for _, f := range v.Setup.Follows {
 		s.follow(f)
 	}
 	s.tester = connect(t, s.peer)
 	return s
+}
+
+// authenticates has the tested peer take tokens.
+func (s *scene) authenticates(tokens map[string]vectorCredentials) {
+	s.tokens = tokens
+	s.cfg.Credentials = tokens[""].made()
+	s.cfg.ExpiryGrace = time.Hour
+	s.cfg.Authenticate = func(_ context.Context, token string) (Credentials, error) {
+		c, ok := tokens[token]
+		if !ok {
+			return Credentials{}, errors.New("refused")
+		}
+		return c.made(), nil
+	}
+	s.cfg.Authorize = func(_ context.Context, owner any, kind protocol.ItemType, name string) error {
+		c, _ := owner.(vectorCredentials)
+		for _, item := range c.Forbidden {
+			if item.Type == kind && item.Name == name {
+				return errors.New("forbidden")
+			}
+		}
+		return nil
+	}
 }
 
 func (s *scene) newPeer() *running {
@@ -228,9 +255,9 @@ func (s *scene) replaced(message json.RawMessage) []byte {
 	return without(s.t, []byte(text))
 }
 
-// fence sends a fence and keeps what comes before its answer.
+// fence sends a fence and keeps what comes before its answer, which is an error if the credentials have expired.
 func (s *scene) fence() {
-	s.tester.send(`{"func":"subscribe","type":"var","name":"fence"}`, `{"func":"get","type":"var","name":"fence"}`)
+	s.tester.send(`{"func":"subscribe","type":"var","name":"fence"}`, `{"func":"get","type":"var","name":"fence","id":"fence"}`)
 	for through := false; !through; {
 		through = s.keep(s.tester.read())
 	}
@@ -238,10 +265,10 @@ func (s *scene) fence() {
 
 // keep reports whether a message is the answer to a fence, and keeps it if not.
 func (s *scene) keep(message string) bool {
-	var head struct{ Func, Type, Name string }
+	var head struct{ Func, Type, Name, ID string }
 	require.NoError(s.t, json.Unmarshal([]byte(message), &head))
-	if head.Func == "set" && head.Type == "var" && head.Name == "fence" {
-		return true
+	if head.Type == "var" && head.Name == "fence" {
+		return head.Func == "set" || head.ID != ""
 	}
 	s.got = append(s.got, json.RawMessage(message))
 	return false
@@ -283,6 +310,12 @@ func (s *scene) do(op *operation) {
 		close(s.gate(op.Key))
 	case "cancel":
 		s.cancel(s.calls[op.Call])
+	case "become":
+		s.peer.SetCredentials(s.tokens[op.Token].made())
+	case "expire":
+		c := s.peer.Credentials()
+		c.Expires = time.Now()
+		s.peer.SetCredentials(c)
 	default:
 		s.doRemote(op)
 	}

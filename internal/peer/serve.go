@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"runtime/debug"
 
+	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/protocol"
 )
 
@@ -21,10 +22,25 @@ var errCalls = &protocol.Error{Code: protocol.Other, Message: "too many calls in
 type functionFeed struct {
 	peer     *Peer
 	function Function
-	ended    bool // guarded by Peer.mu
+
+	// Guarded by Peer.mu.
+	ended     bool // the other end does not want to be told any more
+	forbidden bool // it may not be told any more
 }
 
 func (f *functionFeed) speak() []line { return nil }
+
+// reopen has nothing to do: whose calls are in flight is known of each.
+func (f *functionFeed) reopen(window.Identity) {}
+
+// forbid has the calls in flight answered by errors.
+func (f *functionFeed) forbid() {
+	p, name := f.peer, f.function.Name()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	f.forbidden = true
+	p.out.reply(p.forbidden(protocol.TypeFunction, name, protocol.Route{}))
+}
 
 // close drops the results of the calls that are still running. They run on: the
 // other end has only lost interest in being told.
@@ -45,7 +61,8 @@ func (f *functionFeed) get(r *request) error {
 		return errCalls
 	}
 	args := append(json.RawMessage(nil), call.Args...) // the message is the reader's
-	p.runs.Go(func() { f.serve(call.ID, args) })
+	ctx, owners := p.callContext()
+	p.runs.Go(func() { f.serve(ctx, owners, call.ID, args) })
 	return nil
 }
 
@@ -67,11 +84,22 @@ func (p *Peer) admit(id string) bool {
 	return true
 }
 
+// callContext returns the context of a call, and whose it is: see lease.owners.
+func (p *Peer) callContext() (ctx context.Context, owners int) {
+	p.mu.Lock()
+	owner, owners := p.lease.held.Owner, p.lease.owners
+	p.mu.Unlock()
+	if p.cfg.CallContext == nil {
+		return p.ctx, owners
+	}
+	return p.cfg.CallContext(p.ctx, owner), owners
+}
+
 // serve runs the function and sends what comes of it. It has a goroutine of its
 // own.
-func (f *functionFeed) serve(id string, args json.RawMessage) {
+func (f *functionFeed) serve(ctx context.Context, owners int, id string, args json.RawMessage) {
 	p := f.peer
-	value, err := protect(p.ctx, f.function, args)
+	value, err := protect(ctx, f.function, args)
 	if p.ctx.Err() != nil {
 		return // nobody is there to be told, and it may have failed for that
 	}
@@ -87,8 +115,12 @@ func (f *functionFeed) serve(id string, args json.RawMessage) {
 	}
 	p.mu.Lock()
 	delete(p.served, id)
-	if !f.ended {
-		p.out.reply(message)
+	switch {
+	case f.ended:
+	case f.forbidden, owners != p.lease.owners:
+		p.out.reply(f.answer(id, errForbidden))
+	default:
+		p.out.replyPrivate(reply{message: message, result: f, instead: func(e *protocol.Error) []byte { return f.answer(id, e) }})
 	}
 	p.mu.Unlock()
 	p.flush()
@@ -96,12 +128,15 @@ func (f *functionFeed) serve(id string, args json.RawMessage) {
 
 // failure is the message that answers a call that failed.
 func (f *functionFeed) failure(id string, err error) []byte {
-	name := f.function.Name()
-	e := f.peer.public(fmt.Errorf("function %q: %w", name, err), functionFailed)
+	return f.answer(id, f.peer.public(fmt.Errorf("function %q: %w", f.function.Name(), err), functionFailed))
+}
+
+// answer is the message that answers a call by an error. In version 1 that is always error 8.
+func (f *functionFeed) answer(id string, e *protocol.Error) []byte {
 	if f.peer.version == protocol.V2 {
-		return protocol.AppendErrorV2(nil, e, protocol.TypeFunction, name, protocol.Route{ID: id})
+		return protocol.AppendErrorV2(nil, e, protocol.TypeFunction, f.function.Name(), protocol.Route{ID: id})
 	}
-	return protocol.AppendError(nil, e)
+	return protocol.AppendError(nil, &protocol.Error{Code: protocol.Other, Message: e.Message})
 }
 
 // sendable reports whether the other end can take a message: one that is valid

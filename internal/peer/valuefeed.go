@@ -9,28 +9,39 @@ import (
 	"github.com/socksync/socksync/protocol"
 )
 
-// valueFeed is a view of a var that the other end follows in version 2. It is the [window.ValueSink] of it.
+// valueFeed is a view of a var that the other end follows in version 2.
 //
 // Its script holds replies and values that answer gets, all of which count, and at most one other value.
 type valueFeed struct {
 	routed
-	subscription window.ValueSubscription // used by the goroutine of Run
+	source       window.ValueSource
+	subscription window.ValueSubscription // used by who has the turn
 
 	// Guarded by Peer.mu.
-	chosen   []window.Condition // the parameters of the value that is followed
-	answered bool               // there is one
-	tail     *routedValue       // among the lines; nil if there is no value of these parameters to fold into
+	sink   *valueSink // of the subscription
+	chosen chosenValue
+	tail   *routedValue // among the lines; nil if there is no value of these parameters to fold into
+	shown  chosenValue  // chosen as of what was taken
+
+	restoring restoring
 
 	last atomic.Pointer[window.Value] // the last one encoded
+}
+
+// chosenValue is what is followed of a var.
+type chosenValue struct {
+	filter   []window.Condition // the parameters
+	answered bool               // a get was
 }
 
 const noVar = "var not available"
 
 func newValueFeed(p *Peer, view string, source window.ValueSource) *valueFeed {
-	f := &valueFeed{}
+	f := &valueFeed{source: source}
 	f.routed = routed{kind: protocol.TypeVar, name: source.Name(), view: view}
 	f.script = script{peer: p, owner: f}
-	f.subscription = source.Subscribe(f, window.Options{})
+	f.sink = &valueSink{f}
+	f.subscription = source.Subscribe(f.sink, window.Options{Identity: p.Credentials().Identity})
 	return f
 }
 
@@ -47,10 +58,23 @@ func (f *valueFeed) get(r *request) error {
 	return nil
 }
 
-// Set is called when the value has changed. Nothing is said before the first answer.
-func (f *valueFeed) Set(v *window.Value) {
+// valueSink is the [window.ValueSink] of one subscription of a feed, as windowSink is for lists.
+type valueSink struct{ feed *valueFeed }
+
+// change runs a change of the feed's script, as long as this is the feed's sink.
+func (s *valueSink) change(do func(f *valueFeed)) {
+	f := s.feed
 	f.change(func() {
-		if f.answered {
+		if f.sink == s {
+			do(f)
+		}
+	})
+}
+
+// Set is called when the value has changed. Nothing is said before the first answer.
+func (s *valueSink) Set(v *window.Value) {
+	s.change(func(f *valueFeed) {
+		if f.chosen.answered && !f.restoring.on {
 			f.say(v)
 		}
 	})
@@ -58,59 +82,77 @@ func (f *valueFeed) Set(v *window.Value) {
 
 // Answer is called when the source answers gets, of which the last counts. Others for the same parameters have the same
 // answer.
-func (f *valueFeed) Answer(v *window.Value, gets int) {
-	f.answerAlike(gets, func(a ask) {
-		f.choose(a.want.Choice.Filter)
-		f.sayTo(a.id, v)
+func (s *valueSink) Answer(v *window.Value, gets int) {
+	s.change(func(f *valueFeed) {
+		f.answerAlike(gets, func(a ask) {
+			f.restoring.on = false
+			if a.own {
+				f.say(v)
+				return
+			}
+			f.choose(a.want.Choice.Filter)
+			f.sayTo(a, v)
+		})
 	})
 }
 
 // Fail is called when the source cannot answer gets. The rules are those of Answer.
-func (f *valueFeed) Fail(err error, gets int) {
-	e := f.peer.public(err, noVar)
-	f.answerAlike(gets, func(a ask) { f.fail(e, a.id) })
+func (s *valueSink) Fail(err error, gets int) {
+	e := s.feed.peer.public(err, noVar)
+	s.change(func(f *valueFeed) {
+		f.answerAlike(gets, func(a ask) {
+			if a.own {
+				f.cannotRestore(e)
+				return
+			}
+			f.fail(e, a.id)
+		})
+		f.restoreLater()
+	})
 }
+
+// The following methods need Peer.mu.
 
 // answerAlike answers the last of so many gets, and those for the same parameters, by the function. The others have been
 // superseded.
 func (f *valueFeed) answerAlike(gets int, answer func(a ask)) {
-	f.change(func() {
-		last := f.asks.last(gets)
-		f.answer(gets, func(a ask, _ int) {
-			if !sameFilter(a.want.Choice.Filter, last.want.Choice.Filter) {
-				f.fail(errSuperseded, a.id)
-				return
-			}
+	last := f.asks.last(gets)
+	f.answer(gets, func(a ask, left int) {
+		switch {
+		case a.own && left > 0:
+		case !sameFilter(a.want.Choice.Filter, last.want.Choice.Filter):
+			f.fail(errSuperseded, a.id)
+		default:
 			answer(a)
-		})
+		}
 	})
 }
 
 // choose has the subscription follow the value of other parameters. What was not said of the one before needs not be said
 // anymore, unless it is an answer.
 func (f *valueFeed) choose(filter []window.Condition) {
-	if !f.answered || !sameFilter(f.chosen, filter) {
+	if !f.chosen.answered || !sameFilter(f.chosen.filter, filter) {
 		f.forget()
-		f.chosen, f.answered, f.tail = filter, true, nil
+		f.chosen, f.tail = chosenValue{filter, true}, nil
 	}
 }
 
 // forget takes back a value that answers nothing.
 func (f *valueFeed) forget() {
-	if f.tail != nil && len(f.tail.ids) == 0 {
+	if f.tail != nil && len(f.tail.asks) == 0 {
 		f.lines = slices.DeleteFunc(f.lines, func(l line) bool { return l == line(f.tail) })
 		f.tail = nil
 	}
 }
 
 // sayTo answers a get, after what has to be said before it.
-func (f *valueFeed) sayTo(id string, v *window.Value) {
+func (f *valueFeed) sayTo(a ask, v *window.Value) {
 	f.forget()
 	if f.tail != nil && f.lines[len(f.lines)-1] != line(f.tail) {
 		f.tail = nil
 	}
 	f.say(v)
-	f.tail.ids = append(f.tail.ids, id)
+	f.tail.asks = append(f.tail.asks, a)
 	f.count(len(v.JSON))
 }
 
@@ -121,19 +163,27 @@ func (f *valueFeed) say(v *window.Value) {
 		f.lines = append(f.lines, f.tail)
 		return
 	}
-	f.count(len(f.tail.ids) * (len(v.JSON) - len(f.tail.value.JSON)))
+	f.count(len(f.tail.asks) * (len(v.JSON) - len(f.tail.value.JSON)))
 	f.tail.value = v
 }
 
 func (f *valueFeed) speak() []line {
-	f.tail = nil
+	f.tail, f.shown = nil, f.chosen
 	return f.take()
 }
 
 // close ends the subscription.
 func (f *valueFeed) close(bool) {
 	f.subscription.Close()
+	f.giveUpRestoring()
 	f.finish()
+}
+
+// forbid ends the subscription, which the other end may not have any more.
+func (f *valueFeed) forbid() {
+	f.subscription.Close()
+	f.giveUpRestoring()
+	f.routed.forbid()
 }
 
 func sameFilter(a, b []window.Condition) bool {
@@ -147,12 +197,12 @@ func sameFilter(a, b []window.Condition) bool {
 type routedValue struct {
 	feed  *valueFeed
 	value *window.Value
-	ids   []string // of the gets, "" for those that have none
+	asks  []ask // the gets
 }
 
 func (l *routedValue) encode(buf [][]byte) [][]byte {
 	f := l.feed
-	ids := l.ids
+	ids := l.answers()
 	if len(ids) == 0 {
 		if last := f.last.Load(); last != nil && bytes.Equal(last.JSON, l.value.JSON) {
 			return buf
@@ -166,7 +216,13 @@ func (l *routedValue) encode(buf [][]byte) [][]byte {
 	return buf
 }
 
-// awaited reports whether somebody waits for the line, and can tell it from others.
-func (l *routedValue) awaited() bool {
-	return slices.ContainsFunc(l.ids, func(id string) bool { return id != "" })
+// answers returns the ids of the gets, "" for those that have none.
+func (l *routedValue) answers() []string {
+	var ids []string
+	for _, a := range l.asks {
+		ids = append(ids, a.id)
+	}
+	return ids
 }
+
+func (l *routedValue) again() []ask { return l.asks }

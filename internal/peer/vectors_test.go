@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/socksync/socksync/internal/window"
 	"github.com/socksync/socksync/protocol"
@@ -40,6 +41,25 @@ type setup struct {
 		Subscriptions int   `json:"subscriptions"`
 		Calls         int   `json:"calls"`
 	} `json:"limits"`
+	Credentials map[string]vectorCredentials `json:"credentials"` // by token, "" for those from the start
+}
+
+type vectorCredentials struct {
+	Values    map[string]string `json:"values"`
+	Forbidden []operation       `json:"forbidden"`
+	ExpiresIn int               `json:"expires_in"`
+}
+
+// made are the credentials of a token.
+func (c vectorCredentials) made() Credentials {
+	made := Credentials{Owner: c, Identity: make(window.Identity)}
+	for name, value := range c.Values {
+		made.Identity[name] = &value
+	}
+	if c.ExpiresIn > 0 {
+		made.Expires = time.Now().Add(time.Duration(c.ExpiresIn) * time.Second)
+	}
+	return made
 }
 
 type step struct {
@@ -77,6 +97,7 @@ type operation struct {
 	Args     json.RawMessage   `json:"args"`
 	As       string            `json:"as"`
 	Call     string            `json:"call"`
+	Token    string            `json:"token"`
 
 	raw json.RawMessage // all of it
 }

@@ -113,8 +113,7 @@ func TestOrderOfBadFields(t *testing.T) {
 	require.Contains(t, p.says()[0], `"func":"set_all"`, "a revision that is none is one that nobody knows")
 }
 
-// An item that is refused looks like one that does not exist, in every view of it; a view that is subscribed is not asked
-// about again.
+// An item that is refused is forbidden in every view of it; a view that is subscribed is not asked about again.
 func TestAuthorizeViews(t *testing.T) {
 	t.Parallel()
 	allowed, asked := true, 0
@@ -132,7 +131,7 @@ func TestAuthorizeViews(t *testing.T) {
 	p.takes(getByID("g"), `{"func":"subscribe","type":"list","name":"l","view":"other"}`)
 	require.Equal(t, 2, asked)
 	require.Equal(t, []string{
-		`{"func":"error","type":"list","name":"l","view":"other","error_code":3,"message":"no such item"}`,
+		`{"func":"error","type":"list","name":"l","view":"other","error_code":9,"message":"forbidden"}`,
 	}, p.says())
 }
 

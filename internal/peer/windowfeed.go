@@ -9,32 +9,42 @@ import (
 	"github.com/socksync/socksync/protocol"
 )
 
-// windowFeed is a view of a list that the other end follows in version 2. It is the [window.Sink] of it.
+// windowFeed is a view of a list that the other end follows in version 2.
 //
 // Its script holds any number of replies, which count, and at most one line that brings the window from what the other
 // end has been sent to what it is now, into which everything newer is folded; [windowFeed.freeze] has the exceptions.
 // There is at most one line that tells what a paused window is missing, and one that tells that it stands still.
 type windowFeed struct {
 	routed
-	subscription window.Subscription // used by the goroutine of Run
+	source       window.Source
+	subscription window.Subscription // used by who has the turn
 
 	// Guarded by Peer.mu.
-	want  window.Want   // the get that the window answers
+	sink  *windowSink   // of the subscription
+	want  *window.Want  // the get that the window answers
 	now   *window.State // the newest state; nil while there is no window
 	held  *window.State // what the other end has when it has everything that is said before tail
 	tail  *moveLine     // among the lines; nil if there is nothing to fold into
 	pause *pause        // nil if the window is not paused
 	still *still        // nil if the window does not stand still
+	shown shownWindow
+
+	restoring restoring
 }
 
 const noList = "list not available"
 
 func newWindowFeed(p *Peer, view string, source window.Source) *windowFeed {
-	f := &windowFeed{}
+	f := &windowFeed{source: source}
 	f.routed = routed{kind: protocol.TypeList, name: source.Name(), view: view}
 	f.script = script{peer: p, owner: f}
-	f.subscription = source.Subscribe(f, window.Options{Quiet: true, Account: p.account})
+	f.sink = &windowSink{f}
+	f.subscription = source.Subscribe(f.sink, f.options(p.Credentials().Identity, nil))
 	return f
+}
+
+func (f *windowFeed) options(id window.Identity, instead window.Subscription) window.Options {
+	return window.Options{Quiet: true, Account: f.peer.account, Identity: id, Instead: instead}
 }
 
 // get handles a get, pause or resume.
@@ -97,73 +107,109 @@ func kept(filter []window.Condition) []window.Condition {
 	return filter
 }
 
-// Step is called when the window has moved on. Nothing is said before there is a window.
-func (f *windowFeed) Step(step *window.Step) {
+// windowSink is the [window.Sink] of one subscription of a feed. Another takes its place when the other end has another
+// identity: what it is told from then on is nobody's.
+type windowSink struct{ feed *windowFeed }
+
+// change runs a change of the feed's script, as long as this is the feed's sink.
+func (s *windowSink) change(do func(f *windowFeed)) {
+	f := s.feed
 	f.change(func() {
-		if f.now == nil {
-			return
+		if f.sink == s {
+			do(f)
 		}
-		f.now = step.To
-		if f.pause != nil {
-			f.awake()
-			f.miss(step)
-			return
+	})
+}
+
+// Step is called when the window has moved on. Nothing is said before there is a window.
+func (s *windowSink) Step(step *window.Step) {
+	s.change(func(f *windowFeed) {
+		if f.now != nil && !f.restoring.on {
+			f.goTo(step)
 		}
-		f.move(step, f.awake())
 	})
 }
 
 // Answer is called when the source answers gets.
-func (f *windowFeed) Answer(state *window.State, gets int) {
-	f.settle(gets, func(a ask) {
-		f.replace(&moveLine{state: state, id: a.id, by: protocol.FuncGet})
+func (s *windowSink) Answer(state *window.State, gets int) {
+	s.change(func(f *windowFeed) {
+		f.settle(gets, state, func(a ask) { f.replace(&moveLine{state: state, id: a.id, by: protocol.FuncGet}) })
 	})
 }
 
 // Resume is called when the source answers gets by a step, which begins at what the other end says that it holds, or at
 // the newest state. The other end may have said what it holds of this window before it got what was sent since. Then the
 // step would lead it astray, so it is sent the window whole.
-func (f *windowFeed) Resume(step *window.Step, gets int) {
-	f.settle(gets, func(a ask) {
-		if f.tail != nil && f.tail.by == protocol.FuncResume {
-			f.freeze()
-		}
-		literal := &moveLine{step: step, id: a.id, by: protocol.FuncGet}
-		switch {
-		case alike(step.From, f.held):
-			f.replace(literal)
-		case step.From == f.now && step.From.Rev != a.want.Rev:
-			f.goOn(step, a.id)
-		case f.held != nil && f.isAt(a.want):
-			f.replace(&moveLine{state: step.To, id: a.id, by: protocol.FuncGet})
-		default:
-			f.replace(literal)
-		}
-	})
-}
-
-// settle answers gets, the last by the function, which pushes a line.
-func (f *windowFeed) settle(gets int, last func(a ask)) {
-	f.change(func() {
-		f.answerLast(gets, func(a ask) {
-			last(a)
-			f.want, f.now = a.want, f.tail.to()
-		})
+func (s *windowSink) Resume(step *window.Step, gets int) {
+	s.change(func(f *windowFeed) {
+		f.settle(gets, step.To, func(a ask) { f.resumeFrom(step, a) })
 	})
 }
 
 // Fail is called when the source cannot answer gets. The window is what it was. The error is about the last of them.
-func (f *windowFeed) Fail(err error, gets int) {
-	e := f.peer.public(err, noList)
-	f.change(func() {
-		f.answerLast(gets, func(a ask) { f.fail(e, a.id) })
+func (s *windowSink) Fail(err error, gets int) {
+	e := s.feed.peer.public(err, noList)
+	s.change(func(f *windowFeed) {
+		f.answerLast(gets, func(a ask) {
+			if a.own {
+				f.cannotRestore(e)
+				return
+			}
+			f.fail(e, a.id)
+		})
+		f.restoreLater()
 	})
 }
 
 // Still is called when the source cannot follow the window any more.
-func (f *windowFeed) Still(err error) {
-	e := f.peer.public(err, noList)
-	f.change(func() { f.stand(e) })
+func (s *windowSink) Still(err error) {
+	e := s.feed.peer.public(err, noList)
+	s.change(func(f *windowFeed) { f.stand(e) })
+}
+
+// The following methods need Peer.mu.
+
+// goTo has the window move on.
+func (f *windowFeed) goTo(step *window.Step) {
+	f.now = step.To
+	if f.pause != nil {
+		f.awake()
+		f.miss(step)
+		return
+	}
+	f.move(step, f.awake())
+}
+
+// resumeFrom answers a get by a step. See windowSink.Resume.
+func (f *windowFeed) resumeFrom(step *window.Step, a ask) {
+	if f.tail != nil && f.tail.by == protocol.FuncResume {
+		f.freeze()
+	}
+	literal := &moveLine{step: step, id: a.id, by: protocol.FuncGet}
+	switch {
+	case alike(step.From, f.held):
+		f.replace(literal)
+	case step.From == f.now && step.From.Rev != a.want.Rev:
+		f.goOn(step, a.id)
+	case f.held != nil && f.isAt(a.want):
+		f.replace(&moveLine{state: step.To, id: a.id, by: protocol.FuncGet})
+	default:
+		f.replace(literal)
+	}
+}
+
+// settle answers gets, the last by the function, which pushes a line, or has the window go on to a state if it is our own.
+func (f *windowFeed) settle(gets int, state *window.State, last func(a ask)) {
+	f.answerLast(gets, func(a ask) {
+		f.restoring.on = false
+		if a.own {
+			f.goTo(window.NewStep(f.now, state, ""))
+			return
+		}
+		last(a)
+		f.want, f.now = &a.want, f.tail.to()
+		f.tail.want = f.want
+	})
 }
 
 func (f *windowFeed) speak() []line {
@@ -176,6 +222,7 @@ func (f *windowFeed) speak() []line {
 	if f.still != nil {
 		f.still.taken()
 	}
+	f.show()
 	return f.take()
 }
 
@@ -187,6 +234,19 @@ func (f *windowFeed) close(gone bool) {
 		f.subscription.Close()
 	}
 	f.finish()
+}
+
+// finish ends the feed.
+func (f *windowFeed) finish() {
+	f.giveUpRestoring()
+	f.routed.finish()
+}
+
+// forbid ends the subscription, which the other end may not have any more.
+func (f *windowFeed) forbid() {
+	f.subscription.Close()
+	f.giveUpRestoring()
+	f.routed.forbid()
 }
 
 // isAt reports whether a get asks for the page or anchor of the window, of whatever choice and size. An anchor may be named

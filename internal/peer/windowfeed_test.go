@@ -429,7 +429,7 @@ func TestResumed(t *testing.T) {
 			c.do(l, p)
 			require.Equal(t, c.says, p.says())
 			require.Zero(t, p.out.waiting())
-			now := l.sink.(*windowFeed).now
+			now := l.sink.(*windowSink).feed.now
 			last, next := now.Total, at(0, now.Total+1)
 			next.After = now.After
 			l.sink.Step(oneRow(now, next))
@@ -617,7 +617,7 @@ func TestWindowIsLeft(t *testing.T) {
 func TestWindowIsBounded(t *testing.T) {
 	t.Parallel()
 	l, p := opened(t)
-	feed := l.sink.(*windowFeed)
+	feed := l.sink.(*windowSink).feed
 	for n := range 1000 {
 		l.sink.Step(oneRow(at(0, n+1), at(0, n+2)))
 		l.sink.Still(errors.New("away"))

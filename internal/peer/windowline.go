@@ -13,6 +13,7 @@ type moveLine struct {
 	state *window.State // then this
 	id    string        // of what it answers
 	by    protocol.Func // what it answers, FuncGet or FuncResume; "" if it answers nothing
+	want  *window.Want  // of the get
 	must  bool          // it is sent also if nothing differs
 }
 
@@ -48,8 +49,17 @@ func (l *moveLine) encode(buf [][]byte) [][]byte {
 	return append(buf, body.Message(l.feed.name, l.feed.route(l.id)))
 }
 
-// awaited reports whether somebody waits for the line, and can tell it from others.
-func (l *moveLine) awaited() bool { return l.id != "" }
+func (l *moveLine) answers() []string { return []string{l.id} }
+
+func (l *moveLine) again() []ask {
+	switch l.by {
+	case protocol.FuncGet:
+		return []ask{{id: l.id, want: *l.want}}
+	case protocol.FuncResume:
+		return []ask{{run: func() { l.feed.resume(l.id) }}}
+	}
+	return nil
+}
 
 // weight is about how much memory the line holds on to.
 func (l *moveLine) weight() int {

@@ -25,10 +25,36 @@ func (f *windowFeed) hold(id string) {
 	if f.pause == nil {
 		f.freeze()
 		f.pause = &pause{seen: f.now, told: f.now}
+	} else if id == "" {
+		return
 	}
-	if id != "" {
-		f.reply(protocol.AppendOK(nil, id))
+	line := &holdLine{feed: f, id: id}
+	f.lines = append(f.lines, line)
+	f.count(len(line.message()))
+}
+
+// holdLine is where the other end has asked for a pause, which is answered if it has an id.
+type holdLine struct {
+	feed *windowFeed
+	id   string
+}
+
+func (l *holdLine) message() []byte {
+	if l.id == "" {
+		return nil
 	}
+	return protocol.AppendOK(nil, l.id)
+}
+
+func (l *holdLine) encode(buf [][]byte) [][]byte {
+	if message := l.message(); message != nil {
+		buf = append(buf, message)
+	}
+	return buf
+}
+
+func (l *holdLine) again() []ask {
+	return []ask{{run: func() { l.feed.hold(l.id) }}}
 }
 
 // resume answers a resume, by one step in any case.

@@ -106,8 +106,7 @@ type Sink interface {
 type ValueSource interface {
 	// Name is the var's name on the wire.
 	Name() string
-	// Subscribe opens a subscription. It does not block. Of the options only Identity and Instead are for values; the one
-	// that Instead names is closed.
+	// Subscribe opens a subscription. It does not block. Of the options only Identity is for values.
 	Subscribe(ValueSink, Options) ValueSubscription
 }
 
