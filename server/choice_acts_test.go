@@ -24,6 +24,9 @@ func (p *pane) confirmed(what string, now, done func()) {
 	p.line.send(p, func(id string) string {
 		now()
 		p.line.oks[id] = done
+		if p.line.guest != nil {
+			p.line.guest.said[id] = told{p, what}
+		}
 		return p.head(what, id) + "}"
 	})
 }
@@ -44,6 +47,9 @@ func (p *pane) get(question func() *ask) {
 	p.line.send(p, func(id string) string {
 		sent := *a
 		sent.id, sent.known = id, p.line.ledger.last()
+		if p.line.guest != nil {
+			sent.era = p.line.guest.era
+		}
 		if p.state != running {
 			p.state = unsure
 		}
@@ -120,6 +126,9 @@ func (p *pane) grow(r *rand.Rand) {
 		}
 		a.where.size = min(a.where.size+1+r.IntN(12), p.menu.most(a.where.anchored))
 		a.grows = a.where.size > p.shown.where.size && a.where.after == p.shown.original
+		if p.line.guest != nil && p.shown.era != p.line.guest.era && p.shown.where.anchored {
+			a.grows = false // the anchor that was asked for is forgotten when the identity changes
+		}
 		return a
 	})
 }
@@ -200,7 +209,7 @@ func (p *pane) leave() {
 func (p *pane) drop() {
 	p.note("--- the subscription has ended")
 	p.dropping++
-	p.asks, p.live, p.state, p.resume, p.still = nil, false, running, "", false
+	p.asks, p.live, p.state, p.resume, p.still, p.ended = nil, false, running, "", false, false
 }
 
 // leaveAll ends all subscriptions of a line and begins them again.

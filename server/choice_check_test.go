@@ -32,7 +32,7 @@ func (l *ledger) check(s *sight) error {
 
 // checkAnchor checks that a window begins behind the row that it has to.
 func (l *ledger) checkAnchor(s *sight) error {
-	if !s.now.where.anchored || s.fresh && s.now.where.after == s.ask.where.after {
+	if !s.now.where.anchored || s.fresh && s.now.where.after == s.ask.where.after || s.changes > 2 || s.fresh && s.changes > 0 {
 		return nil
 	}
 	var may []string
@@ -40,12 +40,50 @@ func (l *ledger) checkAnchor(s *sight) error {
 	if s.fresh {
 		may, err = l.anchorsSince(s)
 	} else {
-		may, err = l.anchors(s.now.choice, s.before.sequence, s.now.sequence, []string{s.before.where.after})
+		may, err = l.anchorsOf(s)
 	}
 	if err == nil && !slices.Contains(may, s.now.where.after) {
 		err = fmt.Errorf("the anchor is %s, it may be %s", s.now.where.after, may)
 	}
 	return err
+}
+
+// anchorsOf returns where the anchor of a window may be that it was at another place. If the identity is another one, the old
+// list may have been left at any time in between, and the new one begun at any time after that.
+func (l *ledger) anchorsOf(s *sight) (all []string, err error) {
+	from, to, at := s.before.sequence, s.now.sequence, []string{s.before.where.after}
+	if s.changes == 0 || s.before.choice.who == s.now.choice.who {
+		return l.anchors(s.now.choice, from, to, at)
+	}
+	turns := append([]uint64{from}, l.between(s.pane.menu.table, from, to)...)
+	for i, left := range turns {
+		may, err := l.anchors(s.before.choice, from, left, at)
+		if err != nil {
+			return nil, err
+		}
+		for _, begun := range turns[i:] {
+			next, err := l.crossed(s, left, begun, may)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, next...)
+		}
+	}
+	return all, nil
+}
+
+// crossed returns where anchors may be that were left in the list of one identity and begun in that of another: each is at
+// its row, and if the new identity does not see it at the row before.
+func (l *ledger) crossed(s *sight, left, begun uint64, at []string) ([]string, error) {
+	was, err := l.list(s.before.choice, left)
+	if err != nil {
+		return nil, err
+	}
+	is, err := l.list(s.now.choice, begun)
+	if err != nil {
+		return nil, err
+	}
+	return l.anchors(s.now.choice, begun, s.now.sequence, slices.Concat(follows(was, is, at), remains(was, is, at)))
 }
 
 // anchorsSince returns where the anchor of a get may be that the answer to it names: it was a row when the get came, or

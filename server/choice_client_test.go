@@ -34,6 +34,7 @@ type received struct {
 	Items     []json.RawMessage `json:"items"`
 	Changes   []edit            `json:"changes"`
 	Pending   *int              `json:"pending"`
+	ExpiresIn *int              `json:"expires_in"`
 	ErrorCode int               `json:"error_code"`
 	Message   string            `json:"message"`
 }
@@ -91,6 +92,7 @@ type shown struct {
 	choice   *choice
 	where    where
 	original string // the anchor that was asked for
+	era      int    // how often the identity had changed when it was asked for
 	sequence uint64
 	rev      string
 	total    int
@@ -106,6 +108,7 @@ type ask struct {
 	grows  bool   // it differs from the window only in a greater size: a step must answer it
 	bad    string // what the refusal must name; "" if the get is a good one
 	known  int    // the number of drains when it was sent
+	era    int    // how often the identity had changed
 }
 
 // stillness says whether a window is paused.
@@ -130,6 +133,9 @@ type sight struct {
 	id     string
 	bytes  int // of the message
 	known  int // the number of drains when it came
+	may    []*who // whose line it may be
+	// changes is how often the identity began and ended to change since the window was seen the last time.
+	changes int
 	log    string
 }
 
@@ -140,6 +146,7 @@ type refusal struct {
 	known int
 	text  string
 	log   string
+	may   []*who // whose line it may be
 }
 
 // pane is one view of a line. The line's mu guards it.
@@ -157,6 +164,8 @@ type pane struct {
 	pending  int    // while it is paused
 	total    int    // while it is paused
 	still    bool   // the server said that it stands still
+	ended    bool   // the server has ended the subscription, or refused it
+	seen     int    // how often the identity had changed when the window was seen the last time
 	log      []string
 }
 
@@ -179,6 +188,23 @@ type line struct {
 	closing  bool
 	wake     chan struct{} // closed and replaced at every message
 	tally    map[string]int
+	guest    *guest // whose identity changes; nil if there is none
+}
+
+// whose returns whose line it is, or may be.
+func (l *line) whose() []*who {
+	if l.guest == nil {
+		return nil
+	}
+	return slices.Clone(l.guest.may)
+}
+
+// own is a choice of the one whose line it is now.
+func (l *line) own(c *choice) *choice {
+	if l.guest == nil {
+		return c
+	}
+	return c.as(l.guest.is())
 }
 
 func newLine(t testing.TB, url string, ledger *ledger) *line {
@@ -312,6 +338,11 @@ func (l *line) take(data []byte) error {
 	if f.Func == "ok" {
 		return l.confirmed(f, data)
 	}
+	if l.guest != nil {
+		if done, err := l.guest.hear(f, data); done || err != nil {
+			return err
+		}
+	}
 	i := slices.IndexFunc(l.panes, func(p *pane) bool { return p.menu.name == f.Name && p.view == f.View && f.Type == "list" })
 	if i < 0 {
 		return fmt.Errorf("about no view of this connection: %s", data)
@@ -342,6 +373,9 @@ func inOrder(data []byte) error {
 }
 
 func (l *line) confirmed(f received, data []byte) error {
+	if (f.ExpiresIn != nil) != (l.guest != nil && l.guest.tokens[f.ID] != nil && !l.guest.tokens[f.ID].ends.IsZero()) {
+		return fmt.Errorf("expires_in: %s", data)
+	}
 	done, ok := l.oks[f.ID]
 	if !ok {
 		return fmt.Errorf("nobody waits for %s", data)
@@ -410,7 +444,7 @@ func (p *pane) setAll(f received) error {
 	if err != nil {
 		return err
 	}
-	if a != nil && a.grows {
+	if a != nil && a.grows && !p.line.changed(a) && !p.stale() {
 		return errors.New("a window that only grows gets a step")
 	}
 	if !slices.Equal(f.Key, p.menu.keyJSON) {
@@ -438,9 +472,9 @@ func (p *pane) replaced(f received, a *ask) (*shown, error) {
 	now.where = want
 	var asked where
 	if a != nil {
-		asked, now.choice, now.original = a.where, a.choice, a.where.after
+		asked, now.choice, now.original, now.era = a.where, p.line.own(a.choice), a.where.after, a.era
 	} else {
-		asked, now.choice, now.original = p.shown.where, p.shown.choice, p.shown.original
+		asked, now.choice, now.original, now.era = p.shown.where, p.line.own(p.shown.choice), p.shown.original, p.shown.era
 	}
 	asked.after = want.after // which is looked at later
 	if asked != want {
@@ -459,6 +493,9 @@ func (p *pane) revised(now *shown) error {
 	}
 	var err error
 	now.sequence, err = strconv.ParseUint(parts[2], 10, 64)
+	if p.line.guest != nil { // each identity has an epoch of its own
+		return err
+	}
 	return errors.Join(err, p.line.ledger.checkEpoch(parts[1]))
 }
 
@@ -505,12 +542,12 @@ func (p *pane) stepped(f received, a *ask) (*shown, error) {
 		return nil, errors.New("a step without changes")
 	}
 	now := *p.shown
-	now.rev, now.items = f.Rev, slices.Clone(p.shown.items)
+	now.rev, now.items, now.choice = f.Rev, slices.Clone(p.shown.items), p.line.own(p.shown.choice)
 	if a != nil {
 		if a.rev == "" && !p.shown.grows(a) {
 			return nil, errors.New("a step answers a get for another window")
 		}
-		now.choice, now.original = a.choice, a.where.after
+		now.choice, now.original, now.era = p.line.own(a.choice), a.where.after, a.era
 		after := now.where.after
 		now.where = a.where
 		now.where.after = after
@@ -578,6 +615,12 @@ func (s *shown) edit(e edit) error {
 // see keeps what is held now, to be compared with what the database held then.
 func (p *pane) see(s sight) {
 	s.pane, s.known, s.log = p, p.line.ledger.last(), strings.Join(p.log, "\n")
+	if p.line.guest != nil {
+		s.may, s.changes = p.line.whose(), p.line.guest.era-p.seen
+		if s.before == nil || s.ask != nil || s.before.rev != s.now.rev { // otherwise it may be what was there before
+			p.seen = p.line.guest.era
+		}
+	}
 	p.shown, p.live = s.now, true
 	p.line.sights = append(p.line.sights, s)
 	p.line.count(s)
@@ -622,13 +665,17 @@ func (p *pane) refuse(f received) error {
 		p.line.tally["stood still"]++
 		return nil
 	}
+	if p.line.guest != nil && f.ID == p.resume && strings.Contains(f.Message, "superseded") {
+		p.resume, p.state = "", unsure // by a change of the identity
+		return nil
+	}
 	if len(p.asks) == 0 || p.asks[0].id != f.ID {
 		return errors.New("the id is not that of the first unanswered get")
 	}
 	a := p.asks[0]
 	p.asks = p.asks[1:]
-	p.line.refusals = append(p.line.refusals, refusal{p, a, p.line.ledger.last(), f.Message, strings.Join(p.log, "\n")})
-	if strings.Contains(f.Message, "superseded") && len(p.asks) == 0 {
+	p.line.refusals = append(p.line.refusals, refusal{p, a, p.line.ledger.last(), f.Message, strings.Join(p.log, "\n"), p.line.whose()})
+	if strings.Contains(f.Message, "superseded") && len(p.asks) == 0 && !p.line.changed(&a) {
 		return errors.New("by which get is it superseded?")
 	}
 	if !p.live {

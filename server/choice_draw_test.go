@@ -39,7 +39,9 @@ type menu struct {
 	name      string
 	table     string
 	def       binding.Definition
-	where     string   // "" for all rows
+	reads     []string // the tables that relation reads; nil for the one table
+	relation  string   // the oracle's FROM, with {table} for each table; "" for the one table
+	where     string   // "" for all rows; @name is a value of the identity
 	order     []string // terms in SQL, without the key
 	sorted    []string // their columns
 	key       []string // columns
@@ -47,6 +49,7 @@ type menu struct {
 	columns   []kind
 	search    []kind
 	maxPage   int
+	loose     bool // what it shows on the way is not held against anything
 	maxWindow int
 	read      string // the oracle's select list
 	rows      func(pgx.Rows) ([]string, error)
@@ -214,12 +217,29 @@ func pairKinds() []kind {
 type choice struct {
 	menu   *menu
 	fields string // of a get, each with a comma in front
+	who    *who   // whose it is; nil where that makes no difference
+	origin *choice
 	where  []string
 	order  []string // without the key columns that are not named
 	sorted []string // the columns of order
 }
 
 func (c *choice) String() string { return "list " + c.menu.name + c.fields }
+
+// as is the choice when it is this identity's.
+func (c *choice) as(w *who) *choice {
+	mine := *c
+	mine.who, mine.origin = w, c.first()
+	return &mine
+}
+
+// first is the choice that it was drawn as.
+func (c *choice) first() *choice {
+	if c.origin != nil {
+		return c.origin
+	}
+	return c
+}
 
 // query is the choice in SQL: the keys in order, and the values that they are sorted by.
 func (c *choice) query(from string) string {
@@ -234,7 +254,7 @@ func (c *choice) query(from string) string {
 	}
 	conditions := append([]string{"true"}, c.where...)
 	if c.menu.where != "" {
-		conditions = append(conditions, c.menu.where)
+		conditions = append(conditions, c.who.fill(c.menu.where))
 	}
 	return fmt.Sprintf("SELECT jsonb_build_array(%s)::text, ROW(%s)::text FROM %s WHERE (%s) ORDER BY %s", strings.Join(c.menu.key, ", "),
 		strings.Join(sorted, ", "), from, strings.Join(conditions, ") AND ("), strings.Join(order, ", "))
@@ -261,7 +281,7 @@ func drawChoice(r *rand.Rand, m *menu) *choice {
 	if r.IntN(3) > 0 {
 		c.filterBy(r)
 	}
-	if r.IntN(4) == 0 {
+	if r.IntN(4) == 0 && len(m.search) > 0 {
 		c.searchFor(r)
 	}
 	return c

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -46,12 +47,14 @@ type drained struct {
 // askedOf is a question that has been answered.
 type askedOf struct {
 	choice   *choice
+	who      *who
 	sequence uint64
 }
 
 // itemsOf is a list at a drain.
 type itemsOf struct {
 	menu     *menu
+	who      *who
 	sequence uint64
 }
 
@@ -97,7 +100,7 @@ func (l *ledger) inspect(ctx context.Context, tx pgx.Tx, sequence uint64) error 
 
 // copyOf returns the rows of a table and the file that they are in, and "" if they cannot be had: somebody has locked the table, or has rewritten it
 // since the snapshot, which therefore shows no rows.
-func copyOf(ctx context.Context, tx pgx.Tx, table string) (rows, file string, err error) {
+func copyOf(ctx context.Context, tx executor, table string) (rows, file string, err error) {
 	const sql = `SELECT coalesce(array_agg(t)::text, '{}'), (SELECT relfilenode::text FROM pg_class WHERE oid = '%[1]s'::regclass),
 		pg_relation_filenode('%[1]s'::regclass)::text FROM %[1]s t`
 	var now string
@@ -162,46 +165,85 @@ func (l *ledger) copyAt(table string, sequence uint64) (string, bool) {
 
 // list is the whole result of a choice at a drain.
 func (l *ledger) list(c *choice, sequence uint64) ([]listed, error) {
-	asked := askedOf{c, sequence}
+	asked := askedOf{c.first(), c.who, sequence}
 	if list, ok := l.lists[asked]; ok {
 		return list, nil
 	}
-	rows, ok := l.copyAt(c.menu.table, sequence)
-	if !ok {
-		return nil, fmt.Errorf("there was no drain with the sequence %d of %d", sequence, l.last())
-	}
-	from := fmt.Sprintf("unnest($1::text::public.%[1]s[]) AS %[1]s", c.menu.table)
-	items, err := l.itemsAt(c.menu, sequence, from, rows)
+	from, copies, err := l.relationAt(c.menu, sequence)
 	if err != nil {
 		return nil, err
 	}
-	l.lists[asked], err = c.ask(l.pool, items, from, rows)
-	return l.lists[asked], err
+	items, err := l.itemsAt(c, sequence, from, copies)
+	if err != nil {
+		return nil, err
+	}
+	list, err := c.ask(l.pool, items, from, copies...)
+	if err == nil {
+		l.lists[asked] = list
+	}
+	return list, err
 }
 
-func (l *ledger) itemsAt(m *menu, sequence uint64, from, rows string) (items map[string]string, err error) {
-	at := itemsOf{m, sequence}
-	if _, ok := l.items[at]; !ok {
-		l.items[at], err = m.items(l.pool, from, rows)
+// relationAt is what a list reads, as a drain saw it.
+func (l *ledger) relationAt(m *menu, sequence uint64) (from string, copies []any, err error) {
+	from = m.from()
+	for i, table := range m.tables() {
+		rows, ok := l.copyAt(table, sequence)
+		if !ok {
+			return "", nil, fmt.Errorf("there was no drain with the sequence %d of %d", sequence, l.last())
+		}
+		from = strings.ReplaceAll(from, "{"+table+"}", fmt.Sprintf("unnest($%d::text::public.%s[])", i+1, table))
+		copies = append(copies, rows)
 	}
-	return l.items[at], err
+	return from, copies, nil
+}
+
+func (m *menu) tables() []string {
+	if m.reads != nil {
+		return m.reads
+	}
+	return []string{m.table}
+}
+
+func (m *menu) from() string {
+	if m.relation != "" {
+		return m.relation
+	}
+	return fmt.Sprintf("{%[1]s} AS %[1]s", m.table)
+}
+
+// fromNow is what a list reads, as the database is.
+func (m *menu) fromNow() string {
+	from := m.from()
+	for _, table := range m.tables() {
+		from = strings.ReplaceAll(from, "{"+table+"}", "public."+table)
+	}
+	return from
+}
+
+func (l *ledger) itemsAt(c *choice, sequence uint64, from string, copies []any) (map[string]string, error) {
+	at := itemsOf{c.menu, c.who, sequence}
+	if items, ok := l.items[at]; ok {
+		return items, nil
+	}
+	items, err := c.items(l.pool, from, copies...)
+	if err == nil {
+		l.items[at] = items
+	}
+	return items, err
 }
 
 // now is the whole result of a choice as the database is, which has not changed since forget was called.
 func (l *ledger) now(c *choice) ([]listed, error) {
-	asked := askedOf{c, atRest}
+	asked := askedOf{c.first(), c.who, atRest}
 	if list, ok := l.lists[asked]; ok {
 		return list, nil
 	}
-	at := itemsOf{c.menu, atRest}
-	if _, ok := l.items[at]; !ok {
-		items, err := c.menu.items(l.pool, c.menu.table)
-		if err != nil {
-			return nil, err
-		}
-		l.items[at] = items
+	items, err := l.itemsAt(c, atRest, c.menu.fromNow(), nil)
+	if err != nil {
+		return nil, err
 	}
-	list, err := c.ask(l.pool, l.items[at], c.menu.table)
+	list, err := c.ask(l.pool, items, c.menu.fromNow())
 	if err == nil {
 		l.lists[asked] = list
 	}
@@ -376,9 +418,13 @@ func (c *choice) ask(pool querier, items map[string]string, from string, args ..
 	return list, nil
 }
 
-// items returns the JSON of the rows by key.
-func (m *menu) items(pool querier, from string, args ...any) (map[string]string, error) {
+// items returns the JSON of the rows of the list by key.
+func (c *choice) items(pool querier, from string, args ...any) (map[string]string, error) {
+	m := c.menu
 	sql := "SELECT " + m.read + " FROM " + from
+	if m.where != "" {
+		sql += " WHERE " + c.who.fill(m.where)
+	}
 	rows, err := pool.Query(context.Background(), sql, slices.Concat([]any{pgx.QueryExecModeDescribeExec}, args)...)
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", m.table, err)

@@ -13,10 +13,6 @@ import (
 	"github.com/socksync/socksync/protocol"
 )
 
-// Identity is who a connection belongs to, as Config.Authenticate found it. The
-// package only hands it on; nil is nobody.
-type Identity any
-
 // Item names something that a server provides.
 type Item struct {
 	Type protocol.ItemType
@@ -41,9 +37,22 @@ type Config struct {
 	// Default: everybody is let in, with a nil Identity.
 	Authenticate func(*http.Request) (Identity, error)
 
-	// Authorize decides whether an identity may use an item, when it subscribes.
-	// An error refuses it; the item then looks like one that does not exist. It
-	// is called by the connection's goroutine. Default: everything is allowed.
+	// AuthenticateToken finds out whose token it is that a client of version 2
+	// sends over the connection to renew or change its identity. An error refuses
+	// it, and the identity stays what it was. It is called by the connection's
+	// goroutine: nothing else is read meanwhile. Default: no token is taken.
+	AuthenticateToken func(ctx context.Context, c *Conn, token string) (Identity, error)
+
+	// ExpiryGrace is how long a connection whose identity has expired (see
+	// [Expirer]) stays open for it to be renewed. Default: 10 s.
+	ExpiryGrace time.Duration
+
+	// Authorize decides whether an identity may use an item, when it subscribes,
+	// and again for everything that it is subscribed to when the identity changes.
+	// An error refuses it: a client of version 2 is told error 9, to one of
+	// version 1 the item looks like one that does not exist. It is called by the
+	// connection's goroutine. Default: everything is allowed that does not name
+	// identity values which the identity lacks.
 	Authorize func(context.Context, Identity, Item) error
 
 	// OnConnect is called in a goroutine of its own for each connection. The
@@ -105,13 +114,16 @@ type Config struct {
 	// back to. Default: 30 s.
 	Grace time.Duration
 	// MaxTotalViews is how many choices of subscribers may be open on the server
-	// at the same time, of all connections. Default: 10,000.
+	// at the same time, of all connections. What a list shows of itself does not
+	// count, nor does what it shows to each identity where it names identity
+	// values: there are as many of these as there are identities connected.
+	// Default: 10,000.
 	MaxTotalViews int
 	// MaxTotalViewRows is how many rows these may have together when one is
 	// opened. Default: 10,000,000, which take about 600 MB.
 	MaxTotalViewRows int
-	// MaxVarInstances is for how many sets of parameters the values of vars are
-	// kept, of all vars and connections. Default: 10,000.
+	// MaxVarInstances is for how many sets of parameters and values of identities
+	// the values of vars are kept, of all vars and connections. Default: 10,000.
 	MaxVarInstances int
 	// MaxKeptRows is how many rows the earlier states of windows may have
 	// together, that are kept for subscribers who come back, and how many the
@@ -146,7 +158,7 @@ func (c *Config) withDefaults() (Config, error) {
 		}
 	}
 	for _, d := range []time.Duration{
-		out.PingInterval, out.StallTimeout, out.CallTimeout, out.PollInterval, out.LockTimeout, out.Grace,
+		out.PingInterval, out.StallTimeout, out.CallTimeout, out.PollInterval, out.LockTimeout, out.Grace, out.ExpiryGrace,
 	} {
 		if d < 0 {
 			return out, errors.New("server config: a duration is negative")

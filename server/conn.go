@@ -16,16 +16,15 @@ import (
 // Conn is one connected peer. Its methods may be called by any goroutine. To
 // follow what the peer provides, give it to the functions of package client.
 type Conn struct {
-	server   *Server
-	peer     *peer.Peer
-	socket   *wsconn.Conn
-	identity Identity
-	request  *http.Request
-	hooks    sync.WaitGroup
+	server  *Server
+	peer    *peer.Peer
+	socket  *wsconn.Conn
+	request *http.Request
+	hooks   sync.WaitGroup
 }
 
-// Identity returns what Config.Authenticate returned for the connection.
-func (c *Conn) Identity() Identity { return c.identity }
+// Identity returns the identity that is in force now.
+func (c *Conn) Identity() Identity { return identityOf(c.peer.Credentials().Owner) }
 
 // Request returns the request that opened the connection. Its body is not to be
 // used.
@@ -59,7 +58,7 @@ func (c *Conn) connected(ctx context.Context) {
 
 // authorize asks Config.Authorize. A panic refuses the item: it must not take the
 // connection's reader down.
-func (c *Conn) authorize(ctx context.Context, _ any, kind protocol.ItemType, name string) (err error) {
+func (c *Conn) authorize(ctx context.Context, of any, kind protocol.ItemType, name string) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("panic: %v\n%s", p, debug.Stack())
@@ -68,7 +67,7 @@ func (c *Conn) authorize(ctx context.Context, _ any, kind protocol.ItemType, nam
 			c.server.log.Error("authorization failed", "type", kind, "name", name, "error", err)
 		}
 	}()
-	return c.server.config.Authorize(ctx, c.identity, Item{Type: kind, Name: name})
+	return c.server.config.Authorize(withCaller(ctx, of), identityOf(of), Item{Type: kind, Name: name})
 }
 
 type contextKey struct{}
@@ -77,12 +76,4 @@ type contextKey struct{}
 func ConnFrom(ctx context.Context) *Conn {
 	c, _ := ctx.Value(contextKey{}).(*Conn)
 	return c
-}
-
-// IdentityFrom returns the identity that a function's context belongs to, or nil.
-func IdentityFrom(ctx context.Context) Identity {
-	if c := ConnFrom(ctx); c != nil {
-		return c.identity
-	}
-	return nil
 }

@@ -11,6 +11,11 @@
 //	defer live.Stop(context.Background())
 //	http.Handle("/ws/socksync/", live)
 //
+// Config.Authenticate says whose a connection is: an [Identity], of which lists and
+// vars may use the values (where=owner = @user_id), which can end, be renewed and be
+// changed while the connection is open. Packages auth/jwtauth and auth/sessionauth
+// are ready authenticators.
+//
 // A server without definitions that need a database takes a nil pool.
 //
 // Both ends of a connection have the same rights: a [Conn] follows what the

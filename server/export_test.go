@@ -11,3 +11,9 @@ import (
 func SetDrainHook(s *Server, fn func(ctx context.Context, tx pgx.Tx, sequence uint64) error) {
 	s.engine.Inspect(fn)
 }
+
+// IdentityTexts are what lists and vars are given of an identity.
+func IdentityTexts(identity Identity) (map[string]*string, error) { return identityValues(identity) }
+
+// SameOwner reports whether one identity counts as the same as another one.
+func SameOwner(a, b Identity) bool { return owner{a}.Same(owner{b}) }

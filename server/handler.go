@@ -32,13 +32,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // accept makes the connection, or answers why not.
 func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
-	identity, err := s.authenticate(r)
+	credentials, err := s.authenticate(r)
 	if err != nil {
 		s.refuse(w, r, err)
 		return nil, err
 	}
-	c := &Conn{server: s, identity: identity, request: r}
-	c.peer = peer.New(s.peerConfig(c))
+	c := &Conn{server: s, request: r}
+	c.peer = peer.New(s.peerConfig(c, credentials))
 	c.socket, err = wsconn.Accept(w, r, s.config.wsconn(c.peer, s.wheel))
 	if err != nil {
 		s.log.Debug("request is no WebSocket", "error", err) // Accept has answered it
@@ -46,13 +46,6 @@ func (s *Server) accept(w http.ResponseWriter, r *http.Request) (*Conn, error) {
 	}
 	c.peer.Speak(protocol.VersionOf(c.socket.Subprotocol()))
 	return c, nil
-}
-
-func (s *Server) authenticate(r *http.Request) (Identity, error) {
-	if s.config.Authenticate == nil {
-		return nil, nil //nolint:nilnil // nobody, and no error
-	}
-	return s.config.Authenticate(r)
 }
 
 // refuse answers a request without an identity. A browser cannot see the status of
@@ -67,7 +60,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, reason error) {
 	if err != nil {
 		return
 	}
-	_ = conn.Close(protocol.CloseRefused, "credentials refused") // Read has the outcome
+	_ = conn.Close(protocol.CloseRefused, refused) // Read has the outcome
 	for err == nil {
 		_, err = conn.Read()
 	}
@@ -84,10 +77,14 @@ func offersSocksync(r *http.Request) bool {
 	return false
 }
 
-func (s *Server) peerConfig(c *Conn) *peer.Config {
+func (s *Server) peerConfig(c *Conn, credentials peer.Credentials) *peer.Config {
 	config := &peer.Config{
 		Registry: &s.registry, Limits: s.config.limits(),
+		Credentials: credentials, Renew: c.renew, CallContext: withCaller, ExpiryGrace: s.config.ExpiryGrace,
 		CallTimeout: s.config.CallTimeout, Log: s.log,
+	}
+	if s.config.AuthenticateToken != nil {
+		config.Authenticate = c.authenticateToken
 	}
 	if s.config.Authorize != nil {
 		config.Authorize = c.authorize

@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"maps"
+	"net/http"
 	"os"
 	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/coder/websocket"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -45,6 +47,7 @@ type vector struct {
 		Limits    struct {
 			Subscriptions int `json:"subscriptions"`
 		} `json:"limits"`
+		Credentials map[string]vectorCredentials `json:"credentials"`
 	} `json:"setup"`
 	Script []vectorStep `json:"script"`
 }
@@ -67,6 +70,25 @@ type vectorOperation struct {
 	Index int             `json:"index"`
 	From  int             `json:"from"`
 	To    int             `json:"to"`
+	Token string          `json:"token"`
+}
+
+// vectorCredentials are what a token stands for.
+type vectorCredentials struct {
+	Values    map[string]any `json:"values"`
+	Forbidden []struct {
+		Type string `json:"type"`
+		Name string `json:"name"`
+	} `json:"forbidden"`
+	ExpiresIn int `json:"expires_in"`
+}
+
+func (c vectorCredentials) identity(name string) server.Principal {
+	p := server.Principal{Name: name, Values: c.Values}
+	if c.ExpiresIn > 0 {
+		p.Until = time.Now().Add(time.Duration(c.ExpiresIn) * time.Second)
+	}
+	return p
 }
 
 // TestVectorsV2 runs the vectors of version 2 in which the tested peer provides against a server, over a WebSocket.
@@ -96,6 +118,8 @@ func TestVectorsV2(t *testing.T) {
 type play struct {
 	t       *testing.T
 	version int
+	live    *server.Server
+	tokens  map[string]vectorCredentials
 	address string
 	conn    *websocket.Conn
 	pool    *pgxpool.Pool // nil if there are no tables
@@ -115,6 +139,9 @@ func newPlay(t *testing.T, v *vector, version int) *play {
 		vars: map[string]*memory.Var[json.RawMessage]{}, lists: map[string]*memory.List[json.RawMessage]{},
 	}
 	config := &server.Config{Migrate: true}
+	if v.Setup.Credentials != nil {
+		p.authenticates(config, v.Setup.Credentials)
+	}
 	if n := v.Setup.Limits.Subscriptions; n > 0 {
 		config.MaxSubscriptions = n + 1
 	}
@@ -127,13 +154,46 @@ func newPlay(t *testing.T, v *vector, version int) *play {
 	require.NoError(t, err)
 	p.provide(live, v)
 	require.NoError(t, live.Start(within(t)))
-	p.address = mount(t, live)
+	p.live, p.address = live, mount(t, live)
 	if p.pool != nil {
 		p.watcher = dial(t, p.address)
 		p.watcher.list("fence", 0, 1)
 	}
 	p.open()
 	return p
+}
+
+// authenticates has the server take tokens.
+func (p *play) authenticates(config *server.Config, tokens map[string]vectorCredentials) {
+	p.tokens = tokens
+	config.ExpiryGrace = time.Hour
+	config.Authenticate = func(*http.Request) (server.Identity, error) { return tokens[""].identity(""), nil }
+	config.AuthenticateToken = func(_ context.Context, _ *server.Conn, token string) (server.Identity, error) {
+		c, ok := tokens[token]
+		if !ok {
+			return nil, errors.New("refused")
+		}
+		return c.identity(token), nil
+	}
+	config.Authorize = func(_ context.Context, identity server.Identity, item server.Item) error {
+		principal, _ := identity.(server.Principal)
+		for _, f := range tokens[principal.Name].Forbidden {
+			if f.Type == string(item.Type) && f.Name == item.Name {
+				return server.ErrForbidden
+			}
+		}
+		return nil
+	}
+}
+
+// become changes whose the connections of the server are.
+func (p *play) become(change func(server.Principal) server.Principal) error {
+	var err error
+	for _, c := range p.live.Conns() {
+		principal, _ := c.Identity().(server.Principal)
+		err = errors.Join(err, c.SetIdentity(change(principal)))
+	}
+	return err
 }
 
 // provide registers what needs no database.
@@ -230,6 +290,10 @@ func (p *play) do(o *vectorOperation) {
 		err = p.lists[o.Name].Delete(o.Index)
 	case "move":
 		err = p.lists[o.Name].Move(o.From, o.To)
+	case "become":
+		err = p.become(func(server.Principal) server.Principal { return p.tokens[o.Token].identity(o.Token) })
+	case "expire":
+		err = p.become(func(now server.Principal) server.Principal { now.Until = time.Now(); return now })
 	default:
 		err = errors.New("unknown operation " + o.Op)
 	}
@@ -284,11 +348,14 @@ func (p *play) read() map[string]any {
 func (p *play) fence() {
 	p.t.Helper()
 	p.write(`{"func":"subscribe","type":"var","name":"fence"}`)
-	p.write(`{"func":"get","type":"var","name":"fence"}`)
+	p.write(`{"func":"get","type":"var","name":"fence","id":"fence"}`)
 	for {
 		m := p.read()
-		if m["type"] == "var" && m["name"] == "fence" && m["func"] == "set" {
-			return
+		if m["type"] == "var" && m["name"] == "fence" {
+			if m["func"] == "set" || m["id"] != nil { // an error if the credentials have expired
+				return
+			}
+			continue
 		}
 		p.got = append(p.got, m)
 	}

@@ -33,6 +33,7 @@ type message struct {
 	ID        string            `json:"id"`
 	ErrorCode int               `json:"error_code"`
 	Message   string            `json:"message"`
+	ExpiresIn *int              `json:"expires_in"`
 }
 
 // browser is a plain WebSocket that keeps what it receives. It knows nothing of

@@ -1,34 +1,25 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
+	"fmt"
 	"testing"
 
-	"github.com/coder/websocket"
 	"github.com/stretchr/testify/require"
 )
 
-// dialTwo opens a connection that speaks version 2.
-func (d *demo) dialTwo(t *testing.T) *wire {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	options := &websocket.DialOptions{Subprotocols: []string{"socksync.v2", "socksync.v1"}}
-	conn, _, err := websocket.Dial(ctx, "ws://"+d.addr+"/ws/socksync/", options)
-	require.NoError(t, err)
-	require.Equal(t, "socksync.v2", conn.Subprotocol())
-	conn.SetReadLimit(1 << 24)
-	t.Cleanup(func() { _ = conn.CloseNow() })
-	return &wire{t: t, conn: conn}
-}
+// The lists of which people choose what they see.
+const (
+	byChoice = "flights_by_choice"
+	explored = "flights_full" // in the page, by the explorer
+)
 
 // TestFlightsByChoice asks for what the contract allows.
 func TestFlightsByChoice(t *testing.T) {
 	t.Parallel()
 	pool := various(t)
 	w := serveDemo(t, pool).dialTwo(t)
-	w.send(`{"func":"subscribe","type":"list","name":%q}`, explored)
+	w.send(`{"func":"subscribe","type":"list","name":%q}`, byChoice)
 	for _, c := range []struct{ choice, rest string }{
 		{``, "ORDER BY id"},
 		{`,"sort":["note","-id"]`, "ORDER BY note, id DESC"},
@@ -41,7 +32,7 @@ func TestFlightsByChoice(t *testing.T) {
 		{`,"filter":{"note":{"prefix":"La"}}`, "WHERE starts_with(note, 'La') ORDER BY id"},
 		{`,"search":"LATE aa"`, "WHERE strpos(lower(note), 'late') > 0 AND 'AAA' IN (origin, destination) ORDER BY id"},
 	} {
-		m := w.page(explored, c.choice)
+		m := w.page(byChoice, c.choice)
 		want := one[[]int](t, pool, "SELECT array(SELECT id FROM flights "+c.rest+")")
 		require.NotEmpty(t, want, c.choice)
 		require.Equal(t, len(want), m.Total, c.choice)
@@ -69,12 +60,19 @@ func TestFlightsByChoiceBounds(t *testing.T) {
 	for list := range contract {
 		w.send(`{"func":"subscribe","type":"list","name":%q}`, list)
 	}
-	require.Equal(t, 100, w.page(explored, `,"page_size":1000000`).PageSize)
-	require.Len(t, w.page(explored, `,"after":null,"page_size":1000000`).Items, 1000)
+	for _, list := range []string{byChoice, explored} {
+		require.Equal(t, 100, w.page(list, `,"page_size":1000000`).PageSize)
+		require.Len(t, w.page(list, `,"after":null,"page_size":1000000`).Items, 1000)
+	}
 	for _, c := range []struct{ list, choice, names string }{
-		{explored, `"sort":["gate"]`, "gate"},
-		{explored, `"filter":{"gate":1}`, "gate"},
-		{explored, `"filter":{"id":{"like":1}}`, "like"},
+		{byChoice, `"sort":["gate"]`, "gate"},
+		{byChoice, `"sort":["origin_name"]`, "origin_name"},
+		{byChoice, `"filter":{"gate":1}`, "gate"},
+		{byChoice, `"filter":{"id":{"like":1}}`, "like"},
+		{explored, `"sort":["name"]`, "name"},
+		{explored, `"filter":{"origin_country":"USA"}`, "origin_country"},
+		{"by_origin", `"sort":["late"]`, "late"},
+		{"by_origin", `"filter":{"origin":"AAA"}`, "origin"},
 		{"departures", `"sort":["note"]`, "note"},
 		{"delays", `"filter":{"origin":"AAA"}`, "origin"},
 		{"airports", `"search":"alpha"`, ""},
@@ -84,4 +82,35 @@ func TestFlightsByChoiceBounds(t *testing.T) {
 		require.Equal(t, []any{"error", 8, c.list}, []any{m.Func, m.Code, m.Name}, c.choice)
 		require.Contains(t, m.Message, c.names)
 	}
+}
+
+// TestFlightsFull asks for what the contract allows of the flights with their airports: all columns are for filters and
+// orders, the names and the note for searching.
+func TestFlightsFull(t *testing.T) {
+	t.Parallel()
+	pool := various(t)
+	w := serveDemo(t, pool).dialTwo(t)
+	w.send(`{"func":"subscribe","type":"list","name":%q}`, explored)
+	ask := func(choice, rest string) {
+		m := w.page(explored, choice)
+		want := one[[]int](t, pool, "SELECT array(SELECT id FROM "+fullRows+" "+rest+")")
+		require.NotEmpty(t, want, choice)
+		require.Equal(t, len(want), m.Total, choice)
+		require.Equal(t, want, numbers(t, m.Items), choice)
+	}
+	ask("", "ORDER BY departs_at, id")
+	for _, column := range []string{
+		"id", "departs_at", "origin", "destination", "delay_minutes", "distance_miles", "note",
+		"origin_name", "origin_city", "destination_name", "destination_city",
+	} {
+		ask(fmt.Sprintf(`,"sort":["-%s"]`, column), "ORDER BY "+column+" DESC, id")
+		ask(fmt.Sprintf(`,"filter":{%q:{"null":false}}`, column), "WHERE "+column+" IS NOT NULL ORDER BY departs_at, id")
+	}
+	ask(`,"filter":{"origin_name":"Alpha Field","destination_city":{"ne":"Alpha"}}`,
+		"WHERE origin_name = 'Alpha Field' AND destination_city IS DISTINCT FROM 'Alpha' ORDER BY departs_at, id")
+	ask(`,"filter":{"origin_city":null}`, "WHERE origin_city IS NULL ORDER BY departs_at, id")
+	ask(`,"search":"BRAVO late"`, "WHERE 'Bravo Municipal' IN (origin_name, destination_name) AND strpos(lower(note), 'late') > 0 ORDER BY departs_at, id")
+	ask(`,"search":"alpha"`, "WHERE 'Alpha Field' IN (origin_name, destination_name) ORDER BY departs_at, id")
+	require.Zero(t, w.page(explored, `,"search":"AAA"`).Total, "codes are not searched")
+	require.Zero(t, w.page(explored, `,"search":"charlie"`).Total, "nor cities")
 }

@@ -68,6 +68,9 @@ func prepare(ctx context.Context, pool *pgxpool.Pool) error {
 		if err := loadFlights(ctx, tx); err != nil {
 			return fmt.Errorf("load flights.csv: %w", err)
 		}
+		if err := loadBookings(ctx, tx); err != nil {
+			return fmt.Errorf("book some flights: %w", err)
+		}
 		return nil
 	})
 }
@@ -161,6 +164,13 @@ func loadFlights(ctx context.Context, tx pgx.Tx) error {
 		return err
 	}
 	_, err = tx.Exec(ctx, "SELECT setval(pg_get_serial_sequence('flights', 'id'), (SELECT max(id) FROM flights))")
+	return err
+}
+
+// loadBookings books a few flights for each of the passengers.
+func loadBookings(ctx context.Context, tx pgx.Tx) error {
+	_, err := tx.Exec(ctx, `INSERT INTO bookings SELECT p.name, f.id FROM unnest($1::text[]) WITH ORDINALITY p (name, n)
+		JOIN flights f ON f.id % 2000 = 300 * p.n`, passengers)
 	return err
 }
 

@@ -46,6 +46,8 @@ func TestPrepareLoadsTheFiles(t *testing.T) {
 	require.Equal(t, [2]int{1, 20000}, [2]int{one[int](t, pool, "SELECT min(id) FROM flights"), one[int](t, pool, "SELECT max(id) FROM flights")})
 	require.Zero(t, one[int](t, pool, "SELECT count(*) FROM flights WHERE (id % 3 = 0) <> (note IS NOT NULL)"))
 	require.Zero(t, one[int](t, pool, "SELECT count(*) FROM flights WHERE note = '' OR length(note) > 30"), "short notes")
+	require.Len(t, passengers, one[int](t, pool, "SELECT count(DISTINCT user_name) FROM bookings WHERE user_name = ANY ($1)", passengers))
+	require.Equal(t, []int{10, 10}, one[[]int](t, pool, `SELECT ARRAY[min(n), max(n)] FROM (SELECT count(*) n FROM bookings GROUP BY user_name) users`))
 	require.Equal(t, 20001, one[int](t, pool, `INSERT INTO flights (departs_at, origin, destination, distance_miles)
 		VALUES (now(), 'DTW', 'LAS', 1) RETURNING id`))
 }
@@ -60,16 +62,18 @@ func TestPrepareMakesTheTablesOfTheContract(t *testing.T) {
 		"airports": "iata text NO, name text NO, city text, state text, country text NO, latitude double precision NO, longitude double precision NO",
 		"flights": "id bigint NO YES BY DEFAULT, departs_at timestamp without time zone NO, origin text NO, destination text NO, " +
 			"delay_minutes integer, distance_miles integer NO, note text",
-		"board": "id integer NO, title text NO, message text NO",
+		"board":    "id integer NO, title text NO, message text NO",
+		"bookings": "user_name text NO, flight_id bigint NO",
 	} {
 		require.Equal(t, want, one[string](t, pool, columns, table))
 	}
 	require.Equal(t, []string{
 		"FOREIGN KEY (destination) REFERENCES airports(iata) ON UPDATE CASCADE ON DELETE CASCADE",
+		"FOREIGN KEY (flight_id) REFERENCES flights(id) ON DELETE CASCADE",
 		"FOREIGN KEY (origin) REFERENCES airports(iata) ON UPDATE CASCADE ON DELETE CASCADE",
-		"PRIMARY KEY (iata)", "PRIMARY KEY (id)", "PRIMARY KEY (id)",
+		"PRIMARY KEY (iata)", "PRIMARY KEY (id)", "PRIMARY KEY (id)", "PRIMARY KEY (user_name, flight_id)",
 	}, one[[]string](t, pool, `SELECT array_agg(d ORDER BY d) FROM (SELECT pg_get_constraintdef(oid) d FROM pg_constraint
-		WHERE contype IN ('p', 'f') AND conrelid IN ('airports'::regclass, 'flights'::regclass, 'board'::regclass)) definitions`))
+		WHERE contype IN ('p', 'f') AND conrelid IN ('airports'::regclass, 'flights'::regclass, 'board'::regclass, 'bookings'::regclass)) definitions`))
 	require.Equal(t, 1, one[int](t, pool, "SELECT id FROM board"))
 }
 
@@ -77,8 +81,8 @@ func TestPrepareLoadsOnce(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]string{
 		"both have rows":                  "UPDATE flights SET note = 'mine' WHERE id = 1",
-		"no flights":                      "TRUNCATE flights",
-		"one airport, no one flies there": "TRUNCATE flights; DELETE FROM airports WHERE iata <> 'DTW'",
+		"no flights":                      "TRUNCATE flights CASCADE",
+		"one airport, no one flies there": "TRUNCATE flights CASCADE; DELETE FROM airports WHERE iata <> 'DTW'",
 		"one flight":                      "DELETE FROM flights WHERE id > 1",
 	} {
 		t.Run(name, func(t *testing.T) {

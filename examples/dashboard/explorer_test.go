@@ -54,7 +54,7 @@ func various(t *testing.T) *pgxpool.Pool {
 // requireFlights waits until the explorer shows the flights that a query over flights finds.
 func (p *tab) requireFlights(pool *pgxpool.Pool, rest string) {
 	p.t.Helper()
-	rows, err := pool.Query(p.t.Context(), "SELECT id::text AS number FROM flights "+rest)
+	rows, err := pool.Query(p.t.Context(), "SELECT id::text AS number FROM "+fullRows+" "+rest)
 	require.NoError(p.t, err)
 	want, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	require.NoError(p.t, err)
@@ -72,9 +72,11 @@ func testExplorerSorts(t *testing.T, b browser) {
 	pool := various(t)
 	d := serveDemo(t, pool)
 	p := b.open(t, d)
-	p.requireFlights(pool, "ORDER BY id")
-	p.await(`document.querySelector("[data-column=id]").parentElement.getAttribute("aria-sort") === "ascending"`)
-	for _, column := range []string{"departs_at", "origin", "destination", "delay_minutes", "distance_miles", "note", "id"} {
+	p.requireFlights(pool, "ORDER BY departs_at, id")
+	p.await(`document.querySelector("[data-column=departs_at]").parentElement.getAttribute("aria-sort") === "ascending"`)
+	for _, column := range []string{
+		"id", "origin", "origin_name", "destination", "destination_name", "delay_minutes", "distance_miles", "note", "departs_at",
+	} {
 		p.click("[data-column=" + column + "]")
 		p.requireFlights(pool, "ORDER BY "+column+", id")
 		p.await(`[...document.querySelectorAll("#rows th")].map(th => th.getAttribute("aria-sort")).filter(way => way !== "none").join() === "ascending"`)
@@ -104,7 +106,7 @@ func testExplorerSortsBySeveral(t *testing.T, b browser) {
 	click("destination", true)
 	click("destination", true)
 	p.requireFlights(pool, "ORDER BY origin DESC, note, destination DESC, id")
-	p.await(`[...document.querySelectorAll("#rows th button")].map(b => b.dataset.rank).join() === ",,1,3,,,2"`)
+	p.await(`[...document.querySelectorAll("#rows th button")].map(b => b.dataset.rank).join() === ",,1,,3,,,,2"`)
 	click("note", false)
 	p.requireFlights(pool, "ORDER BY note, id")
 }
@@ -128,9 +130,9 @@ func testExplorerFilters(t *testing.T, b browser) {
 		{"departs_at lte", "2001-01-02", "departs_at < '2001-01-03'"},
 	} {
 		p.fill(c.field, c.text)
-		p.requireFlights(pool, "WHERE "+c.where+" ORDER BY id")
+		p.requireFlights(pool, "WHERE "+c.where+" ORDER BY departs_at, id")
 		p.click("#choice [type=reset]")
-		p.requireFlights(pool, "ORDER BY id")
+		p.requireFlights(pool, "ORDER BY departs_at, id")
 	}
 	where := "true"
 	for _, c := range []struct{ field, text, where string }{
@@ -144,7 +146,7 @@ func testExplorerFilters(t *testing.T, b browser) {
 	} {
 		p.fill(c.field, c.text)
 		where += " AND " + c.where
-		p.requireFlights(pool, "WHERE "+where+" ORDER BY id")
+		p.requireFlights(pool, "WHERE "+where+" ORDER BY departs_at, id")
 	}
 	require.NotZero(t, one[int](t, pool, "SELECT count(*) FROM flights WHERE "+where))
 	p.click("[data-column=delay_minutes]")
@@ -155,15 +157,15 @@ func testExplorerFilters(t *testing.T, b browser) {
 func testExplorerSearches(t *testing.T, b browser) {
 	pool := various(t)
 	p := b.open(t, serveDemo(t, pool))
-	p.requireFlights(pool, "ORDER BY id")
-	for _, text := range []string{"late", "LATE", "gate <B>", "bbb", "aaa gate", "%", "a_b", "\u00a0 late  ccc ", `\`, "nothing of that kind"} {
+	p.requireFlights(pool, "ORDER BY departs_at, id")
+	for _, text := range []string{"late", "LATE", "gate <B>", "bravo", "ALPHA gate", "%", "a_b", "\u00a0 late  field ", `\`, "nothing of that kind"} {
 		p.enter("#search", text)
 		where := "true"
 		for word := range strings.FieldsSeq(text) {
 			literal := one[string](t, pool, "SELECT quote_literal(lower($1::text))", word)
-			where += fmt.Sprintf(" AND (strpos(lower(note), %[1]s) > 0 OR strpos(lower(origin), %[1]s) > 0 OR strpos(lower(destination), %[1]s) > 0)", literal)
+			where += fmt.Sprintf(" AND (strpos(lower(note), %[1]s) > 0 OR strpos(lower(origin_name), %[1]s) > 0 OR strpos(lower(destination_name), %[1]s) > 0)", literal)
 		}
-		p.requireFlights(pool, "WHERE "+where+" ORDER BY id")
+		p.requireFlights(pool, "WHERE "+where+" ORDER BY departs_at, id")
 	}
 	p.shows("#trouble", "No flight is like that.")
 	p.shows("#found", "0 flights")
@@ -173,12 +175,12 @@ func testExplorerSearches(t *testing.T, b browser) {
 func testExplorerFollows(t *testing.T, b browser) {
 	pool := small(t)
 	p := b.open(t, serveDemo(t, pool))
-	p.requireRows("#rows", pool, flightCells, "flights ORDER BY id")
+	p.requireRows("#rows", pool, fullCells, fullRows+" ORDER BY departs_at, id")
 	p.fill("delay_minutes gte", "50")
 	p.click("[data-column=destination]")
 	p.click("[data-column=destination]")
-	const chosen = "flights WHERE delay_minutes >= 50 ORDER BY destination DESC, id"
-	p.requireRows("#rows", pool, flightCells, chosen)
+	const chosen = " WHERE delay_minutes >= 50 ORDER BY destination DESC, id"
+	p.requireRows("#rows", pool, fullCells, fullRows+chosen)
 	for _, sql := range []string{
 		"UPDATE flights SET delay_minutes = 50 WHERE id = 1",
 		"UPDATE flights SET delay_minutes = NULL WHERE id = 9",
@@ -186,27 +188,29 @@ func testExplorerFollows(t *testing.T, b browser) {
 		"UPDATE flights SET destination = 'AAA' WHERE id IN (12, 13)",
 		"UPDATE flights SET id = 100 + id WHERE id > 15",
 		"DELETE FROM flights WHERE id = 101 OR delay_minutes > 150",
+		"UPDATE airports SET name = 'Zulu <b>Strip', city = 'Zulu' WHERE iata = 'BBB'",
 		"UPDATE airports SET iata = 'ZZZ' WHERE iata = 'BBB'",
+		"UPDATE airports SET name = name || '!'",
 		"INSERT INTO flights (departs_at, origin, destination, delay_minutes, distance_miles) SELECT 'epoch', 'AAA', 'CCC', n, n FROM generate_series(45, 55) n",
 	} {
 		execute(t, pool, sql)
-		p.requireRows("#rows", pool, flightCells, chosen)
+		p.requireRows("#rows", pool, fullCells, fullRows+chosen)
 		p.shows("#found", one[string](t, pool, "SELECT format('1–%s of %1$s flights', count(*)) FROM flights WHERE delay_minutes >= 50"))
 	}
-	execute(t, pool, "TRUNCATE flights")
+	execute(t, pool, "TRUNCATE flights CASCADE")
 	p.shows("#trouble", "No flight is like that.")
 }
 
 func testExplorerIsRefused(t *testing.T, b browser) {
 	pool := various(t)
 	p := b.open(t, serveDemo(t, pool))
-	p.requireFlights(pool, "ORDER BY id")
+	p.requireFlights(pool, "ORDER BY departs_at, id")
 	p.fill("delay_minutes gte", "99999999999")
 	p.await(`document.querySelector("#trouble").textContent.includes("delay_minutes")`)
 	execute(t, pool, "DELETE FROM flights WHERE id = 3")
-	p.requireFlights(pool, "ORDER BY id") // what was there goes on
+	p.requireFlights(pool, "ORDER BY departs_at, id") // what was there goes on
 	p.fill("delay_minutes gte", "40")
-	p.requireFlights(pool, "WHERE delay_minutes >= 40 ORDER BY id")
+	p.requireFlights(pool, "WHERE delay_minutes >= 40 ORDER BY departs_at, id")
 	p.shows("#trouble", "")
 }
 
@@ -255,7 +259,7 @@ func testExplorerScrolls(t *testing.T, b browser) {
 func testExplorerPauses(t *testing.T, b browser) {
 	pool := small(t)
 	p := b.open(t, serveDemo(t, pool))
-	p.requireFlights(pool, "ORDER BY id")
+	p.requireFlights(pool, "ORDER BY departs_at, id")
 	p.click("#pause")
 	p.shows("#pending", "0 pending")
 	p.mark("#rows")
@@ -272,12 +276,12 @@ func testExplorerPauses(t *testing.T, b browser) {
 	p.count("#rows tr[data-old]", 20)
 	p.shows("#rows tr:first-child td", "1")
 	p.click("#pause")
-	p.requireRows("#rows", pool, flightCells, "flights ORDER BY id")
+	p.requireRows("#rows", pool, fullCells, fullRows+" ORDER BY departs_at, id")
 	p.shows("#pending", "")
 	p.count("#rows tr[data-old]", 16)
 	p.count("#rows tr.fresh", 4)
 	execute(t, pool, "UPDATE flights SET note = 'live' WHERE id = 2")
-	p.requireRows("#rows", pool, flightCells, "flights ORDER BY id")
+	p.requireRows("#rows", pool, fullCells, fullRows+" ORDER BY departs_at, id")
 }
 
 // messages are those frames that are about the explorer's list.
@@ -328,10 +332,10 @@ func testExplorerComesBack(t *testing.T, b browser) {
 	p.click("[data-column=delay_minutes]")
 	p.click("[data-column=delay_minutes]")
 	p.fill("destination in", "BBB")
-	const chosen = "flights WHERE destination = 'BBB' ORDER BY delay_minutes DESC, id"
-	p.requireRows("#rows", pool, flightCells, chosen)
+	const chosen = " WHERE destination = 'BBB' ORDER BY delay_minutes DESC, id"
+	p.requireRows("#rows", pool, fullCells, fullRows+chosen)
 	execute(t, pool, "UPDATE flights SET note = 'before' WHERE id = 8")
-	p.requireRows("#rows", pool, flightCells, chosen)
+	p.requireRows("#rows", pool, fullCells, fullRows+chosen)
 	p.mark("#rows")
 
 	u.close()
@@ -341,7 +345,7 @@ func testExplorerComesBack(t *testing.T, b browser) {
 	execute(t, pool, "DELETE FROM flights WHERE id = 6")
 	u.open()
 	p.shows("#status", "live")
-	p.requireRows("#rows", pool, flightCells, chosen)
+	p.requireRows("#rows", pool, fullCells, fullRows+chosen)
 	p.count("#rows tr[data-old]", 8)
 	require.Equal(t, "step", p.returned().Func)
 	p.take() // the browser tells of the attempts that failed
@@ -352,19 +356,19 @@ func testExplorerOutlivesTheServer(t *testing.T, b browser) {
 	d := serveDemo(t, pool)
 	p := b.open(t, d)
 	p.click("[data-column=note]")
-	const chosen = "flights ORDER BY note, id"
-	p.requireRows("#rows", pool, flightCells, chosen)
+	const chosen = " ORDER BY note, id"
+	p.requireRows("#rows", pool, fullCells, fullRows+chosen)
 	p.mark("#rows")
 	d.stop()
 	p.shows("#status", "connecting")
 	execute(t, pool, "UPDATE flights SET note = 'meanwhile' WHERE id = 4")
 	start(t, options{addr: d.addr, database: pool.Config().ConnString()})
 	p.shows("#status", "live")
-	p.requireRows("#rows", pool, flightCells, chosen)
+	p.requireRows("#rows", pool, fullCells, fullRows+chosen)
 	p.count("#rows tr[data-old]", 19)
 	p.returned()
 	execute(t, pool, "UPDATE flights SET note = 'after' WHERE id = 6")
-	p.requireRows("#rows", pool, flightCells, chosen)
+	p.requireRows("#rows", pool, fullCells, fullRows+chosen)
 	p.take()
 	p.close() // before the server goes again
 }
@@ -382,7 +386,7 @@ func testExplorerIsOneOfSeveral(t *testing.T, b browser) {
 		"INSERT INTO flights (departs_at, origin, destination, delay_minutes, distance_miles) VALUES ('epoch', 'AAA', 'BBB', 70, 1)",
 	} {
 		execute(t, pool, sql)
-		p.requireRows("#rows", pool, flightCells, "flights WHERE delay_minutes <= 100 ORDER BY id")
+		p.requireRows("#rows", pool, fullCells, fullRows+" WHERE delay_minutes <= 100 ORDER BY departs_at, id")
 		p.requireTable(pool, flightCells, "flights WHERE delay_minutes >= 30 ORDER BY delay_minutes DESC, id LIMIT 15")
 		p.requireRows("#worst", pool, "id::text, origin, destination, delay_minutes::text",
 			"flights WHERE delay_minutes >= 30 ORDER BY delay_minutes DESC, id LIMIT 15")
@@ -397,7 +401,7 @@ func testExplorerIsOneOfSeveral(t *testing.T, b browser) {
 func testExplorerOffersAirports(t *testing.T, b browser) {
 	pool := small(t)
 	p := b.open(t, serveDemo(t, pool))
-	p.requireFlights(pool, "ORDER BY id")
+	p.requireFlights(pool, "ORDER BY departs_at, id")
 	p.count("#airports option", 0) // nobody has asked
 	do(p, chromedp.Focus(chromedp.CSS("#choice [list=airports]")))
 	p.count("#airports option", 3)
@@ -413,7 +417,7 @@ func testExplorerByKeyboard(t *testing.T, b browser) {
 	pool := small(t)
 	p := b.open(t, serveDemo(t, pool))
 	press := func(keys string) { do(p, chromedp.KeyEvent(keys)) }
-	p.requireFlights(pool, "ORDER BY id")
+	p.requireFlights(pool, "ORDER BY departs_at, id")
 	do(p, chromedp.Focus(chromedp.CSS("[data-column=note]")))
 	press(kb.Enter)
 	p.requireFlights(pool, "ORDER BY note, id")
@@ -421,7 +425,7 @@ func testExplorerByKeyboard(t *testing.T, b browser) {
 	p.requireFlights(pool, "ORDER BY note DESC, id")
 	do(p, chromedp.Focus(chromedp.CSS("[data-column=id]")))
 	press(kb.Enter)
-	p.requireFlights(pool, "ORDER BY id")
+	p.requireFlights(pool, "ORDER BY departs_at, id")
 	do(p, chromedp.Focus(chromedp.CSS("[data-column=note]")))
 	press(kb.Tab)
 	at := func(flight int) {
@@ -434,7 +438,7 @@ func testExplorerByKeyboard(t *testing.T, b browser) {
 	press(kb.Enter)
 	p.await(`document.querySelector("#flight").value === "3"`)
 	execute(t, pool, "UPDATE flights SET note = 'new' WHERE id = 3")
-	p.requireRows("#rows", pool, flightCells, "flights ORDER BY id")
+	p.requireRows("#rows", pool, fullCells, fullRows+" ORDER BY departs_at, id")
 	at(3)
 	execute(t, pool, "DELETE FROM flights WHERE id = 3")
 	at(4)
@@ -457,12 +461,12 @@ func testExplorerFallsBack(t *testing.T, b browser) {
 	many(t, pool)
 	p := b.visit(t, "http://"+serveDemo(t, pool).addr+"/?version=1")
 	p.await(`document.querySelector("#status").title === "protocol version 1"`)
-	p.requireFlights(pool, "ORDER BY id LIMIT 100")
+	p.requireFlights(pool, "ORDER BY departs_at, id LIMIT 100")
 	p.await(`document.querySelector("#choice fieldset").disabled && document.querySelector("#pause").disabled`)
 	p.await(`[...document.querySelectorAll("#rows th button")].every(b => b.disabled)`)
 	p.requireTable(pool, flightCells, "flights ORDER BY departs_at, id LIMIT 15")
 	execute(t, pool, "DELETE FROM flights WHERE id < 10")
-	p.requireFlights(pool, "ORDER BY id LIMIT 100")
+	p.requireFlights(pool, "ORDER BY departs_at, id LIMIT 100")
 	p.requireTable(pool, flightCells, "flights ORDER BY departs_at, id LIMIT 15")
 	p.click("[data-list=delays]")
 	p.await(`document.querySelector("#problem").textContent.includes("version 1")`)

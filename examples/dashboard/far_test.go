@@ -13,21 +13,25 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// explored is the list that the explorer follows.
-const explored = "flights_by_choice"
-
 // far is the other end of the page, played by a test. It answers nothing by itself.
 type far struct {
 	*wire
-	conns chan *websocket.Conn
+	conns chan caller
 	page  *tab
 	view  string // of the explorer
+	user  string // who has signed in
+}
+
+// caller is a connection of the page.
+type caller struct {
+	*websocket.Conn
+	user string
 }
 
 // meet opens the page against a far end of the test's own, and takes its connection.
 func meet(t *testing.T, b browser) *far {
 	t.Helper()
-	f := &far{conns: make(chan *websocket.Conn)}
+	f := &far{conns: make(chan caller)}
 	files, err := fs.Sub(pageFiles, "page")
 	require.NoError(t, err)
 	mux := http.NewServeMux()
@@ -38,7 +42,8 @@ func meet(t *testing.T, b browser) *far {
 	met := make(chan struct{})
 	go func() {
 		defer close(met)
-		f.wire = &wire{t: t, conn: <-f.conns}
+		f.wire = &wire{t: t}
+		f.take()
 	}()
 	f.page = b.visit(t, server.URL+"/")
 	<-met
@@ -49,7 +54,7 @@ func (f *far) serve(w http.ResponseWriter, r *http.Request) {
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{Subprotocols: []string{"socksync.v2"}})
 	if err == nil {
 		conn.SetReadLimit(1 << 20)
-		f.conns <- conn
+		f.conns <- caller{conn, r.URL.Query().Get("user")}
 	}
 }
 
@@ -58,7 +63,13 @@ func (f *far) lose() {
 	f.t.Helper()
 	_ = f.conn.CloseNow()
 	f.page.await(`document.querySelector("#status").textContent === "connecting"`)
-	f.conn = <-f.conns
+	f.take()
+}
+
+// take takes the page's next connection.
+func (f *far) take() {
+	c := <-f.conns
+	f.conn, f.user = c.Conn, c.user
 }
 
 // heard is a message of the page, as JSON.
@@ -143,7 +154,7 @@ func (f *far) begin() {
 // shows waits until the explorer shows the flights, each by its number and, if it has one, its note.
 func (f *far) shows(flights ...string) {
 	f.t.Helper()
-	f.page.await(fmt.Sprintf(`JSON.stringify([...document.querySelectorAll("#rows tbody tr")].map(tr => (tr.cells[0].textContent + " " + tr.cells[6].textContent).trim())) ===
+	f.page.await(fmt.Sprintf(`JSON.stringify([...document.querySelectorAll("#rows tbody tr")].map(tr => (tr.cells[0].textContent + " " + tr.cells[8].textContent).trim())) ===
 		JSON.stringify(%s)`, quote(append([]string{}, flights...))))
 }
 

@@ -29,6 +29,8 @@ func TestPagePeer(t *testing.T) {
 		"provides vars":                   testPeerProvidesVars,
 		"provides functions":              testPeerProvidesFunctions,
 		"calls":                           testPeerCalls,
+		"is forbidden what it shows":      testPeerForbidden,
+		"signs in":                        testPeerSignsIn,
 	} {
 		t.Run(name, func(t *testing.T) { t.Parallel(); test(meet(t, b)) })
 	}
@@ -195,15 +197,15 @@ func testPeerSuperseded(f *far) {
 	f.shows("3", "2")
 	f.page.shows("#trouble", "")
 
-	f.page.click("[data-column=id]") // now both are answered, and the connection is lost in between
+	f.page.click("[data-column=departs_at]") // now both are answered, and the connection is lost in between
 	one = f.hear("get", `,"after":null,"page_size":100`)
-	f.page.click("[data-column=id]")
-	f.hear("get", `,"after":null,"page_size":100,"sort":["-id"]`)
+	f.page.click("[data-column=departs_at]")
+	f.hear("get", `,"after":null,"page_size":100,"sort":["-departs_at"]`)
 	f.setAll(one, "7.3", 2, 2, 3)
 	f.shows("2", "3")
 	f.lose()
 	f.hear("subscribe", "")
-	f.setAll(f.hear("get", `,"after":null,"page_size":100,"sort":["-id"]`), "7.3", 2, 3, 2)
+	f.setAll(f.hear("get", `,"after":null,"page_size":100,"sort":["-departs_at"]`), "7.3", 2, 3, 2)
 	f.shows("3", "2")
 	f.page.take()
 }
@@ -295,4 +297,75 @@ func testPeerMayNotPause(f *far) {
 	f.step("", "7.2", "", change("delete", 0, ""))
 	f.shows("2", "3")
 	f.page.shows("#trouble", "")
+}
+
+// What is not for its user, or not any more, goes at once. Another choice may be.
+func testPeerForbidden(f *far) {
+	f.begin()
+	f.say("error", "", `,"error_code":9,"message":"not for you"`)
+	f.shows()
+	f.page.shows("#trouble", "not for you")
+	f.page.shows("#found", "–")
+	f.settled() // it does not ask again by itself
+	f.page.click("[data-column=note]")
+	f.hear("subscribe", "")
+	id := f.hear("get", `,"after":null,"page_size":100,"sort":["note"]`)
+	f.setAll(id, "7.3", 2, 3, 1)
+	f.shows("3", "1")
+	f.page.shows("#trouble", "")
+
+	f.page.click("[data-column=id]")
+	id = f.hear("get", `,"after":null,"page_size":100,"sort":["id"]`)
+	f.say("error", id, `,"error_code":9,"message":"nor that"`)
+	f.shows()
+	f.page.shows("#trouble", "nor that")
+	f.lose()
+	f.hear("subscribe", "")
+	f.setAll(f.hear("get", `,"after":null,"page_size":100,"sort":["id"]`), "7.4", 1, 1)
+	f.shows("1")
+	f.page.take()
+}
+
+// To be somebody else it connects anew, and keeps what everybody may see.
+func testPeerSignsIn(f *far) {
+	f.begin()
+	require.Empty(f.t, f.user)
+	f.page.enter("#name", "Ada & Co")
+	f.page.click("#sign")
+	f.take()
+	require.Equal(f.t, "Ada & Co", f.user)
+	view := f.listen("my_flights")["view"]
+	get := f.listen("my_flights")
+	require.Equal(f.t, []any{"get", view, 100.0}, []any{get["func"], get["view"], get["page_size"]})
+	require.NotContains(f.t, get, "rev")
+	f.hear("subscribe", "")
+	f.step(f.hear("get", `,"after":null,"page_size":100,"rev":"7.1"`), "7.1", "")
+	f.send(`{"func":"set_all","type":"list","name":"my_flights","view":%q,"id":%q,"rev":"3.1","after":null,"page_size":100,"total_item_count":1,"key":["flight_id"],
+		"items":[{"flight_id":2}]}`, view, get["id"])
+	const labels = `[...document.querySelectorAll("#rows tbody button")].map(b => b.textContent).join()`
+	f.page.await(labels + ` === "Book,Cancel,Book"`)
+	f.shows("1", "2", "3")
+	f.send(`{"func":"error","type":"list","name":"my_flights","view":%q,"error_code":9,"message":"not any more"}`, view)
+	f.page.await(labels + ` === "Book,Book,Book"`)
+
+	do(f.page, chromedp.Evaluate[chromedp.Void](`{ // before there is a connection in between
+		const sign = document.querySelector("#sign");
+		sign.click();
+		document.querySelector("#name").value = "Grace";
+		sign.click();
+	}`))
+	for f.user != "Grace" {
+		f.take()
+	}
+	require.NotEqual(f.t, view, f.listen("my_flights")["view"])
+	f.hear("subscribe", "")
+	f.step(f.hear("get", `,"after":null,"page_size":100,"rev":"7.1"`), "7.1", "")
+
+	f.page.click("#sign")
+	f.take()
+	require.Empty(f.t, f.user)
+	f.hear("subscribe", "") // and not the other list
+	f.step(f.hear("get", `,"after":null,"page_size":100,"rev":"7.1"`), "7.2", "", change("delete", 0, ""))
+	f.shows("2", "3")
+	f.page.count("#rows tbody button", 0)
 }

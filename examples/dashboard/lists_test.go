@@ -20,6 +20,20 @@ const (
 		'latitude', latitude, 'longitude', longitude)`
 )
 
+// fullRows are the flights with the names of their airports.
+const fullRows = `(SELECT flights.*, o.name AS origin_name, o.city AS origin_city, d.name AS destination_name, d.city AS destination_city
+	FROM flights, airports o, airports d WHERE (o.iata, d.iata) = (origin, destination)) flights`
+
+const (
+	fullJSON = flightJSON + ` || jsonb_build_object('origin_name', origin_name, 'origin_city', origin_city,
+		'destination_name', destination_name, 'destination_city', destination_city)`
+	originJSON = `jsonb_build_object('origin', origin, 'flights', flights, 'late', late, 'average_delay', average_delay)`
+	originRows = `(SELECT origin, (SELECT count(*) FROM flights f WHERE f.origin = o.origin) AS flights,
+		(SELECT count(*) FROM flights f WHERE f.origin = o.origin AND delay_minutes >= 30) AS late,
+		(SELECT avg(delay_minutes)::float8 FROM flights f WHERE f.origin = o.origin) AS average_delay
+		FROM (SELECT DISTINCT origin FROM flights) o) origins`
+)
+
 // contract is what each list shows: the items, and the rows in their order.
 var contract = map[string]struct{ item, rows, order string }{
 	"departures":        {flightJSON, "flights", "departs_at, id"},
@@ -27,6 +41,8 @@ var contract = map[string]struct{ item, rows, order string }{
 	"longest":           {flightJSON, "flights", "distance_miles DESC, origin, destination DESC, id"},
 	"remarks":           {flightJSON, "flights WHERE delay_minutes >= 120", "note, id DESC"},
 	"flights_by_choice": {flightJSON, "flights", "id"},
+	"flights_full":      {"(" + fullJSON + ")", fullRows, "departs_at, id"},
+	"by_origin":         {originJSON, originRows, "flights DESC, origin"},
 	"airports":          {airportJSON, "airports", "name, iata"},
 }
 
@@ -133,9 +149,12 @@ func TestListsFollowEveryKindOfChange(t *testing.T) {
 		"UPDATE flights SET delay_minutes = 500, note = NULL WHERE id = 7",
 		"DELETE FROM flights WHERE id = 3",
 		"INSERT INTO flights (departs_at, origin, destination, distance_miles) VALUES ('2001-01-01 03:30:15', 'CCC', 'AAA', 2000)",
+		"UPDATE airports SET name = 'Delta Strip', city = NULL WHERE iata = 'BBB'",
+		"UPDATE flights SET origin = 'BBB', destination = 'CCC' WHERE id = 8",
+		"UPDATE flights SET delay_minutes = NULL WHERE origin = 'BBB'",
 		"UPDATE airports SET iata = 'ZZZ' WHERE iata = 'AAA'", // and all flights from there
 		"DELETE FROM airports WHERE iata = 'CCC'",             // and its flight
-		"TRUNCATE flights",
+		"TRUNCATE flights CASCADE",
 	} {
 		execute(t, pool, sql)
 		settle(t, pool, w, held)

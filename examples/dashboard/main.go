@@ -1,6 +1,6 @@
 // Dashboard shows airports and flights, live: lists in all orders, one of them sorted,
-// filtered and searched as everybody likes, totals, a notice board, who is here, and
-// functions in both directions. Without a database it starts one of its own and
+// filtered and searched as everybody likes, the flights that each user has booked, totals,
+// a notice board, who is here, and functions in both directions. Without a database it starts one of its own and
 // removes it when it ends.
 package main
 
@@ -110,7 +110,8 @@ func run(ctx context.Context, o options, log *slog.Logger, ready func(address st
 
 func newServer(pool *pgxpool.Pool, log *slog.Logger) (*server.Server, error) {
 	guests := newGuests(log)
-	live, err := server.New(pool, &server.Config{Migrate: true, OnConnect: guests.connected, Log: log}, definitions(pool)...)
+	config := &server.Config{Migrate: true, Authenticate: authenticate, OnConnect: guests.connected, Log: log}
+	live, err := server.New(pool, config, definitions(pool)...)
 	if err != nil {
 		return nil, err
 	}

@@ -147,7 +147,7 @@ func (j *journal) take() []string {
 // complaints are the warnings and errors, but for advice about what people choose in the page.
 func (j *journal) complaints() []string {
 	return j.lines(func(line string) bool {
-		advice := strings.Contains(line, "CREATE INDEX") && strings.Contains(line, explored)
+		advice := strings.Contains(line, "CREATE INDEX") && (strings.Contains(line, byChoice) || strings.Contains(line, explored))
 		return !advice && !strings.Contains(line, "level=INFO") && !strings.Contains(line, "level=DEBUG")
 	})
 }

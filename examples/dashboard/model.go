@@ -66,9 +66,14 @@ func definitions(pool *pgxpool.Pool) []binding.Definition {
 		binding.List[Flight](binding.Name("flights_by_choice"), binding.Order("id"), binding.MaxWindow(1000),
 			binding.Filter("*"), binding.Sort("*"), binding.Search("note", "origin", "destination")),
 		binding.List[Airport](),
+		binding.List[FlightFull](binding.Query(fullQuery)),
+		binding.List[MyFlight](binding.Query(myQuery)),
+		binding.List[OriginStats](binding.Query(originQuery)),
 		binding.Var[Board](),
 		binding.Var[Totals](binding.Name("totals"), binding.Query(totalsQuery, "flights")),
 		binding.Func("delay_flight", func(ctx context.Context, d delay) (Flight, error) { return delayFlight(ctx, pool, d) }),
+		binding.Func("book_flight", func(ctx context.Context, b booking) (MyFlight, error) { return bookFlight(ctx, pool, b) }),
+		binding.Func("cancel_flight", func(ctx context.Context, b booking) (MyFlight, error) { return cancelFlight(ctx, pool, b) }),
 	}
 }
 

@@ -29,16 +29,19 @@ type write struct {
 	args   func(*rand.Rand) []any
 }
 
+// passengers are the users who book flights in the simulation.
+var passengers = []string{"Ada", "Alan", "Barbara", "Edsger", "Grace"}
+
 // someFlight is any flight: the next one behind a random part ($1) of all numbers.
 const someFlight = "(SELECT id FROM flights WHERE id >= (SELECT floor($1::float8 * max(id))::bigint FROM flights) ORDER BY id LIMIT 1)"
 
 var writes = []write{
 	{
-		weight: 55, sql: "UPDATE flights SET delay_minutes = $2::int WHERE id = " + someFlight,
+		weight: 52, sql: "UPDATE flights SET delay_minutes = $2::int WHERE id = " + someFlight,
 		args: func(r *rand.Rand) []any { return []any{r.Float64(), minutesLate(r)} },
 	},
 	{
-		weight: 20, sql: "UPDATE flights SET note = $2::text WHERE id = " + someFlight,
+		weight: 16, sql: "UPDATE flights SET note = $2::text WHERE id = " + someFlight,
 		args: func(r *rand.Rand) []any { return []any{r.Float64(), notes[r.IntN(len(notes))]} },
 	},
 	{ // the way back
@@ -60,6 +63,24 @@ var writes = []write{
 		args: func(r *rand.Rand) []any {
 			return []any{fmt.Sprintf("Security takes %d minutes at checkpoint %d.", 3+r.IntN(30), 1+r.IntN(9))}
 		},
+	},
+	{
+		weight: 3, sql: `INSERT INTO bookings
+			SELECT $2::text, id FROM flights f WHERE id >= (SELECT floor($1::float8 * max(id))::bigint FROM flights)
+			AND NOT EXISTS (SELECT FROM bookings b WHERE (b.user_name, b.flight_id) = ($2::text, f.id)) ORDER BY id LIMIT 1
+			ON CONFLICT DO NOTHING`,
+		args: func(r *rand.Rand) []any { return []any{r.Float64(), passengers[r.IntN(len(passengers))]} },
+	},
+	{ // any booking of theirs
+		weight: 3, sql: `DELETE FROM bookings WHERE (user_name, flight_id) = (
+			SELECT user_name, flight_id FROM bookings WHERE user_name = ANY ($2::text[]) ORDER BY user_name, flight_id
+			OFFSET floor($1::float8 * (SELECT count(*) FROM bookings WHERE user_name = ANY ($2::text[])))::bigint LIMIT 1)`,
+		args: func(r *rand.Rand) []any { return []any{r.Float64(), passengers} },
+	},
+	{ // an airport gets a new name, and its old one back
+		weight: 1, sql: `UPDATE airports SET name = CASE WHEN right(name, 10) = ' (renamed)' THEN left(name, -10) ELSE name || ' (renamed)' END
+			WHERE iata = (SELECT origin FROM flights WHERE id = ` + someFlight + ")",
+		args: func(r *rand.Rand) []any { return []any{r.Float64()} },
 	},
 }
 

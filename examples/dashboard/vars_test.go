@@ -54,7 +54,7 @@ func TestTotals(t *testing.T) {
 		"UPDATE flights SET delay_minutes = NULL WHERE id % 2 = 0",
 		"DELETE FROM flights WHERE id > 10000",
 		"UPDATE flights SET delay_minutes = NULL",
-		"TRUNCATE flights",
+		"TRUNCATE flights CASCADE",
 	} {
 		execute(t, pool, sql)
 		requireTotals(t, pool, w.value("totals"))

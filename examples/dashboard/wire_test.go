@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/url"
 	"slices"
 	"testing"
 
@@ -35,12 +36,28 @@ type wire struct {
 	conn *websocket.Conn
 }
 
-func (d *demo) dial(t *testing.T) *wire {
+// dial opens a connection that speaks version 1.
+func (d *demo) dial(t *testing.T) *wire { t.Helper(); return d.dialAs(t, "") }
+
+// dialTwo opens one that speaks version 2.
+func (d *demo) dialTwo(t *testing.T) *wire { t.Helper(); return d.dialAs(t, "", versionTwo) }
+
+const versionTwo = "socksync.v2"
+
+// dialAs opens a connection of a user; "" is nobody.
+func (d *demo) dialAs(t *testing.T, user string, subprotocols ...string) *wire {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	conn, _, err := websocket.Dial(ctx, "ws://"+d.addr+"/ws/socksync/", nil)
+	address := "ws://" + d.addr + "/ws/socksync/"
+	if user != "" {
+		address += "?user=" + url.QueryEscape(user)
+	}
+	conn, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{Subprotocols: append(subprotocols, "socksync.v1")})
 	require.NoError(t, err)
+	if len(subprotocols) > 0 {
+		require.Equal(t, subprotocols[0], conn.Subprotocol())
+	}
 	conn.SetReadLimit(1 << 24)
 	t.Cleanup(func() { _ = conn.CloseNow() })
 	return &wire{t: t, conn: conn}

@@ -1,4 +1,5 @@
-import { $, element, integer } from "./dom.js";
+import { Account } from "./account.js";
+import { $, element, integer, toast } from "./dom.js";
 import { Explorer } from "./explorer.js";
 import { Pages } from "./pages.js";
 import { Peer } from "./socksync.js";
@@ -9,11 +10,24 @@ const average = new Intl.NumberFormat("en-US", { minimumFractionDigits: 2, maxim
 // With ?version=1 the page speaks version 1.
 const versions = new URLSearchParams(location.search).get("version") === "1" ? ["socksync.v1"] : undefined;
 
-const peer = new Peer(`${location.protocol.replace("http", "ws")}//${location.host}/ws/socksync/`, (state, version) => {
+const account = new Account(() => {
+  presence();
+  explorer.head();
+  pages.show(pages.name);
+}, () => explorer.table.relabel());
+
+const peer = account.peer = new Peer(account.url, (state, version) => {
   $("status").dataset.state = $("status").textContent = state;
   $("status").title = version ? `protocol version ${version}` : "";
-  if (version) explorer.speak(version);
+  if (!version) return;
+  explorer.speak(version);
+  account.speak(version);
 }, versions);
+
+peer.onRefused = () => {
+  toast("The server does not let anybody of that name in.");
+  account.enter("");
+};
 
 // What the server tells.
 
@@ -38,24 +52,21 @@ peer.followList("viewers", { page: 0, page_size: 20 }, ({ items, total }) => {
 
 // What we tell the server.
 
-$("name").value = localStorage.getItem("name") ?? `guest ${100 + Math.floor(900 * Math.random())}`;
+if (!account.user) $("name").value = localStorage.getItem("name") ?? `guest ${100 + Math.floor(900 * Math.random())}`;
 const presence = () => peer.provideVar("presence", { name: $("name").value });
 $("name").oninput = presence;
 $("name").onchange = () => localStorage.setItem("name", $("name").value);
-$("me").onsubmit = (event) => event.preventDefault();
 presence();
 
 peer.provideFunction("notice", ({ text }) => {
-  const toast = element("p", "", String(text));
-  $("toasts").append(toast);
-  setTimeout(() => toast.remove(), 8000);
+  toast(String(text));
   return true;
 });
 
 // The tables.
 
-const pick = ({ id }) => { if (id) $("flight").value = id; };
-const explorer = new Explorer(peer, pick);
+const pick = ({ flight_id, id = flight_id }) => { if (id) $("flight").value = id; };
+const explorer = new Explorer(peer, account, pick);
 
 const worst = new Table($("worst").querySelector("table"), pick);
 worst.head({ id: "Flight", origin: "From", destination: "To", delay_minutes: "Delay" });
@@ -64,7 +75,7 @@ peer.followList("delays", { page: 0, page_size: 15 }, (list) => {
   $("delayed").textContent = list.problem ?? `The first of ${integer.format(list.total)} that are half an hour late.`;
 });
 
-const pages = new Pages(peer, pick);
+const pages = new Pages(peer, account, pick);
 pages.show("departures");
 
 // The forms.

@@ -1,26 +1,35 @@
 import { offerAirports } from "./airports.js";
 import { filterOf, sortBy } from "./choice.js";
 import { $, element, integer } from "./dom.js";
-import { flight, Table } from "./table.js";
+import { fullFlight, Table } from "./table.js";
 
 const size = 100; // rows at first, and how many more the end of the scroll brings
 const most = 1000; // the list's maximum window
 const typing = 200; // ms after the last key until what was typed counts
 
-// Explorer shows the list flights_by_choice: sorted, filtered and searched as one
-// likes, in a window that grows as one scrolls.
-export class Explorer {
-  sort = ["id"]; // columns, with a - for descending
+const usual = "departs_at"; // what the list is sorted by of itself
 
-  constructor(peer, pick) {
-    this.peer = peer;
+// Explorer shows the list flights_full: sorted, filtered and searched as one likes, in a
+// window that grows as one scrolls.
+export class Explorer {
+  sort = [usual]; // columns, with a - for descending
+
+  constructor(peer, account, pick) {
+    Object.assign(this, { peer, account });
     this.table = new Table($("rows").querySelector("table"), pick);
-    this.table.head(flight, (title, column) => this.button(title, column));
     const near = { root: $("rows"), rootMargin: "600px" };
     this.end = new IntersectionObserver((seen) => seen.at(-1).isIntersecting && this.more(), near);
-    this.list = peer.followList("flights_by_choice", this.choice(), () => this.draw());
+    this.list = peer.followList("flights_full", this.choice(), () => this.draw());
     this.listen();
+    this.head();
+  }
+
+  // head is called again when somebody else may book.
+  head() {
+    this.table.head(fullFlight, { title: (title, column) => this.button(title, column), action: this.account.action });
+    this.speak(this.peer.version);
     this.drawSort();
+    this.draw();
   }
 
   listen() {
@@ -41,7 +50,7 @@ export class Explorer {
     offerAirports(this.peer, $("airports"));
   }
 
-  // speak is told the version of a new connection, before anything is asked for.
+  // speak is told the version of a new connection, before anything is asked for; 0 is none.
   speak(version) {
     for (const control of $("explorer").querySelectorAll("fieldset, th button")) control.disabled = version === 1;
     if ((version === 1) !== ("page" in this.list.choice)) this.list.choice = this.choice();
@@ -51,7 +60,7 @@ export class Explorer {
   choice() {
     if (this.peer.version === 1) return { page: 0, page_size: size };
     const search = $("search").value.trim() || undefined;
-    const sort = this.sort[0] === "id" ? undefined : this.sort; // it is the order that the list has
+    const sort = this.sort.join() === usual ? undefined : this.sort;
     return { after: null, page_size: size, sort, filter: filterOf($("choice")), search };
   }
 

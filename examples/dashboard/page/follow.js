@@ -1,6 +1,7 @@
 // What a peer follows: vars and lists of the other end, each in a view of its own.
 
 const retryTime = 2000; // ms after which what could not be read is asked for again
+const forbidden = 9; // the error of what is not for us
 const onlyOnce = "This server speaks version 1, which shows a list only once.";
 const onlyPages = "This server speaks version 1, which has no sorting, filters, search or scrolling.";
 
@@ -13,6 +14,7 @@ class Item {
     this.asked = null; // the id of the last request that is not answered yet
     this.error = null; // why what is held is not what was asked for
     this.still = null; // why what is held is not up to date
+    this.ended = false; // the server has ended the subscription
   }
 
   get problem() {
@@ -21,6 +23,7 @@ class Item {
 
   // start is called when there is a new connection.
   start() {
+    this.ended = false;
     this.request("subscribe");
     this.get();
   }
@@ -47,6 +50,8 @@ class Item {
 
   ask(func, fields) {
     clearTimeout(this.retry);
+    if (this.ended) this.request("subscribe");
+    this.ended = false;
     this.asked = this.request(func, fields);
     this.error = this.refused() || this.error;
     this.changed();
@@ -65,11 +70,19 @@ class Item {
   // failed takes an error. One of the last request has it made again, one without an
   // id says that what is held stands still; others are of requests that do not matter
   // any more.
-  failed({ id, message }) {
-    if (this.peer.version === 2 && id === undefined) this.still = message;
+  failed({ id, message, error_code }) {
+    if (this.peer.version === 2 && error_code === forbidden) this.forbid(message);
+    else if (this.peer.version === 2 && id === undefined) this.still = message;
     else if (this.peer.version === 2 && id !== this.asked) return;
     else this.again(message);
     this.changed();
+  }
+
+  // forbid takes away what is not ours to see, or not any more. The subscription has ended,
+  // and asking for the same again is no use.
+  forbid(message) {
+    this.stop();
+    Object.assign(this, { held: false, error: message, value: undefined, ended: true });
   }
 
   again(message) {
@@ -136,6 +149,11 @@ export class List extends Item {
   stop() {
     super.stop();
     this.live = false;
+  }
+
+  forbid(message) {
+    super.forbid(message);
+    Object.assign(this, { items: [], total: 0, paused: false });
   }
 
   refused() {

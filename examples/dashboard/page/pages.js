@@ -1,5 +1,5 @@
 import { $, element, integer } from "./dom.js";
-import { airport, flight, Table } from "./table.js";
+import { airport, flight, myFlight, originStats, Table } from "./table.js";
 
 // The lists that can be looked through page by page.
 const lists = {
@@ -8,12 +8,20 @@ const lists = {
   longest: { title: "Longest", columns: flight },
   remarks: { title: "Remarks", columns: flight },
   airports: { title: "Airports", columns: airport },
+  by_origin: { title: "By origin", columns: originStats },
+  my_flights: { title: "My flights", columns: myFlight, personal: true, empty: "You have booked no flights: book some above." },
+};
+
+// What is shown of a list that is for users only when nobody has signed in.
+const nothing = {
+  items: [], total: 0, held: false, problem: "Sign in to see the flights that you have booked.", fresh: new Set(),
+  choice: { page: 0 }, choose() {}, close() {},
 };
 
 // Pages shows a list of those that there are, and a page of it.
 export class Pages {
-  constructor(peer, pick) {
-    this.peer = peer;
+  constructor(peer, account, pick) {
+    Object.assign(this, { peer, account });
     this.table = new Table($("lists").querySelector("table"), pick);
     $("names").append(...Object.entries(lists).map(([name, { title }]) => this.button(name, title)));
     $("first").onclick = () => this.go(0);
@@ -45,10 +53,14 @@ export class Pages {
 
   show(name) {
     this.list?.close();
-    this.table.head(lists[name].columns);
+    this.name = $("lists").dataset.shown = name;
+    const { columns, personal } = lists[name];
+    this.table.head(columns, { action: personal && this.account.action });
     $("problem").textContent = "";
     for (const b of $("names").children) b.setAttribute("aria-pressed", b.dataset.list === name);
-    this.list = this.peer.followList(name, { page: 0, page_size: this.size }, () => this.draw());
+    const choice = { page: 0, page_size: this.size };
+    this.list = personal && !this.account.user ? nothing : this.peer.followList(name, choice, () => this.draw());
+    if (this.list === nothing) this.draw();
   }
 
   go(page) {
@@ -60,7 +72,8 @@ export class Pages {
   draw() {
     const { items, held, problem } = this.list;
     this.table.draw(this.list);
-    $("problem").textContent = problem ?? (held && items.length === 0 ? "There are no rows here." : "");
+    const { empty = "There are no rows here." } = lists[this.name];
+    $("problem").textContent = problem ?? (held && items.length === 0 ? empty : "");
     this.drawPager();
   }
 

@@ -7,6 +7,7 @@ import { Provided, requests } from "./provide.js";
 const firstWait = 250; // ms before the first attempt to connect again; it doubles
 const lastWait = 8000; // ms between attempts at most
 const callTime = 10000; // ms that a call may take
+const refused = 4001; // how a connection is closed to those who are not let in
 
 export class Peer {
   constructor(url, onState, subprotocols = ["socksync.v2", "socksync.v1"]) {
@@ -17,6 +18,7 @@ export class Peer {
     this.provided = new Provided(this);
     this.lastName = 0;
     this.wait = firstWait;
+    this.onRefused = () => {}; // the server does not let in who we say we are
     this.connect();
     addEventListener("pagehide", () => this.socket.close()); // or the browser may keep it with the page, unseen
   }
@@ -25,24 +27,42 @@ export class Peer {
     this.socket = new WebSocket(this.url, this.subprotocols);
     this.socket.onopen = () => this.opened();
     this.socket.onmessage = (event) => this.receive(JSON.parse(event.data));
-    this.socket.onclose = () => this.closed();
+    this.socket.onclose = ({ code }) => this.closed(code);
+  }
+
+  // move goes on at another address, as somebody else.
+  move(url) {
+    this.url = url;
+    const old = this.socket;
+    old.onmessage = old.onclose = null;
+    if (old.readyState === WebSocket.CONNECTING) old.onopen = () => old.close(); // sooner, the browser would complain
+    else old.close();
+    this.ended();
+    this.connect();
   }
 
   opened() {
     this.wait = firstWait;
     this.version = this.socket.protocol === "socksync.v2" ? 2 : 1;
+    const followed = [...this.followed.values()]; // what is followed from now on starts by itself
     this.onState("live", this.version);
-    for (const item of this.followed.values()) item.start();
+    for (const item of followed) if (this.followed.has(item.view)) item.start();
   }
 
-  closed() {
+  closed(code) {
+    this.ended();
+    this.retry = setTimeout(() => this.connect(), this.wait * (0.5 + Math.random()));
+    this.wait = Math.min(2 * this.wait, lastWait);
+    if (code === refused) this.onRefused();
+  }
+
+  ended() {
+    clearTimeout(this.retry);
     this.version = 0;
     this.onState("connecting", 0);
     this.provided.forget();
     for (const call of this.calls.values()) call.reject(new Error("the connection was lost"));
     for (const item of this.followed.values()) item.stop();
-    setTimeout(() => this.connect(), this.wait * (0.5 + Math.random()));
-    this.wait = Math.min(2 * this.wait, lastWait);
   }
 
   // Fields that are undefined are not sent.
