@@ -156,12 +156,13 @@ func (v *view) takenTree() *ranktree.Tree {
 func (e *Engine) findKeys(ctx context.Context, tx pgx.Tx) error {
 	var questions []question
 	for _, l := range e.lists {
-		if l.follows() && len(l.tables) > 1 {
+		if !l.follows() || l.drain.skipped != nil {
+			continue // a table that is locked is asked for nothing
+		}
+		if len(l.tables) > 1 {
 			questions = append(questions, l.locks()...)
 		}
-		if l.follows() {
-			questions = append(questions, l.findKeys()...)
-		}
+		questions = append(questions, l.findKeys()...)
 	}
 	if err := e.ask(ctx, tx, questions); err != nil {
 		return err
@@ -175,7 +176,7 @@ func (e *Engine) findKeys(ctx context.Context, tx pgx.Tx) error {
 // findKeys takes the keys that are known, and returns the questions for the others.
 func (l *list) findKeys() []question {
 	changes := l.drain.changes
-	if l.drain.skipped != nil || l.drain.all {
+	if l.drain.all {
 		changes = nil
 	}
 	return append(l.keysOf(changes, &l.drain.keys), l.keysOf(l.drain.since, &l.drain.late)...)

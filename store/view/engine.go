@@ -66,8 +66,9 @@ type Engine struct {
 
 	// Owned by the feed goroutine.
 	keeper   keeper
-	epoch    string // of the revisions
-	sequence uint64 // of the last drain that was committed
+	born     time.Time // the clock counts from here
+	epoch    string    // of the revisions
+	sequence uint64    // of the last drain that was committed
 	past     *past
 
 	instances *instances // of vars with parameters; owned by the feed goroutine
@@ -161,7 +162,7 @@ func (e *Engine) Start(feed *listen.Feed) {
 	e.work.Go(e.sweeps)
 	feed.Do(func() {
 		e.instances = newInstances(e)
-		e.keeper = keeper{}
+		e.keeper, e.born = keeper{}, time.Now()
 		e.epoch, e.sequence, e.past = strconv.FormatInt(time.Now().UnixMicro(), 10), 0, &past{maxRows: e.config.KeptRows}
 		for _, l := range e.lists {
 			l.reset()
@@ -174,6 +175,9 @@ func (e *Engine) Start(feed *listen.Feed) {
 		}
 	})
 }
+
+// clock is the time since the start: what is noted of every view and window takes less than a time of day.
+func (e *Engine) clock() time.Duration { return time.Since(e.born) + 1 }
 
 // away reports whether the database cannot be reached, as far as the feed knows.
 func (e *Engine) away() bool {

@@ -53,7 +53,7 @@ func (k *keeper) count(v *view) {
 
 // rest puts a view to those that nobody watches.
 func (k *keeper) rest(v *view) {
-	v.idle = time.Now()
+	v.idle = v.engine.clock()
 	v.resting = k.idle.PushBack(v)
 	k.idleRows += v.counted
 }
@@ -152,19 +152,19 @@ func (v *view) unqueue(s *subscription) {
 
 // sweep lets go what nobody has watched for as long as it is kept.
 func (e *Engine) sweep() {
-	until := time.Now().Add(-e.config.Grace)
+	until := e.clock() - e.config.Grace
 	for first := e.past.left.Front(); first != nil; first = e.past.left.Front() {
 		p, _ := first.Value.(*page)
-		if !p.left.Before(until) {
+		if p.left >= until {
 			break
 		}
 		e.past.comeBack(p)
-		p.left = time.Time{}
+		p.left = 0
 		p.view.release(p)
 	}
 	for first := e.keeper.idle.Front(); first != nil; first = e.keeper.idle.Front() {
 		v := viewAt(first)
-		if !v.idle.Before(until) {
+		if v.idle >= until {
 			break
 		}
 		v.list.drop(v)

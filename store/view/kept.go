@@ -2,7 +2,6 @@ package view
 
 import (
 	chain "container/list"
-	"time"
 
 	"github.com/socksync/socksync/internal/window"
 )
@@ -68,7 +67,7 @@ func (m *past) leave(p *page) {
 	for m.leftRows > m.maxRows {
 		oldest, _ := m.left.Front().Value.(*page)
 		m.comeBack(oldest)
-		oldest.left = time.Time{}
+		oldest.left = 0
 		oldest.view.release(oldest)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
-	"time"
 
 	"github.com/socksync/socksync/binding"
 	"github.com/socksync/socksync/internal/choice"
@@ -239,7 +238,7 @@ func (v *view) recompute() {
 		return
 	}
 	v.due = true
-	v.engine.later(time.Until(v.begun.Add(v.list.def.Recompute)), func() {
+	v.engine.later(v.begun+v.list.def.Recompute-v.engine.clock(), func() {
 		v.due = false
 		if v.outdated && v.watched() && v.list.views[v.key] == v {
 			v.restart()

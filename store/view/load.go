@@ -54,7 +54,7 @@ func (v *view) reloadAfter(pause time.Duration) {
 	if v.load != nil || v.engine.ctx.Err() != nil {
 		return
 	}
-	v.outdated, v.begun = false, time.Now()
+	v.outdated, v.begun = false, v.engine.clock()
 	if pause == 0 && v.isSmall() {
 		v.load = &loaded{view: v, most: v.engine.most(v), stop: func() {}}
 		v.list.enqueue(v.load)

@@ -35,7 +35,7 @@ type page struct {
 	subs    few[*subscription]
 	waiting few[*subscription] // they move here once the state is filled
 	keeps   bool               // its states are kept for those who come back
-	left    time.Time          // when the last subscriber left that may come back; zero if none did
+	left    time.Duration      // when the last subscriber left that may come back, by the engine's clock; zero if none did
 	leaving *chain.Element     // in past.left
 	// leavingRows is what it counts there.
 	leavingRows int
@@ -201,7 +201,7 @@ func (p *page) move(to place) {
 
 // release forgets a window that nobody watches, unless a subscriber may come back.
 func (v *view) release(p *page) {
-	if p.subs.len() > 0 || p.waiting.len() > 0 || !p.left.IsZero() {
+	if p.subs.len() > 0 || p.waiting.len() > 0 || p.left != 0 {
 		return
 	}
 	v.forget(p)

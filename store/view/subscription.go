@@ -2,7 +2,6 @@ package view
 
 import (
 	"sync"
-	"time"
 
 	"github.com/socksync/socksync/internal/window"
 )
@@ -49,7 +48,7 @@ type subscription struct {
 	named    *anchor       // the anchor of want, once it is known
 	asking   bool          // the database is asked, or was, how it spells the anchor
 	giveUp   func()        // stops asking; nil if nothing was asked
-	want     window.Want   // of the last unanswered get
+	want     *window.Want  // of the last unanswered get; nil for none
 	gets     int           // unanswered gets
 	holds    *view         // the account is charged for it: the view of at
 	claims   *view         // the same, while a get is being answered
@@ -75,10 +74,10 @@ func (r *requests) add(want window.Want) bool {
 	return r.gets == 1
 }
 
-func (r *requests) take() (want window.Want, gets int) {
+func (r *requests) take() (want *window.Want, gets int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	want, gets = *r.want, r.gets
+	want, gets = r.want, r.gets
 	r.want, r.gets = nil, 0
 	return want, gets
 }
@@ -154,7 +153,7 @@ func (s *subscription) Close() { s.list.engine.feed.Do(s.end) }
 func (s *subscription) Leave() {
 	s.list.engine.feed.Do(func() {
 		if at := s.at; at != nil && at.keeps {
-			at.left = time.Now()
+			at.left = s.list.engine.clock()
 			defer at.view.past.leave(at)
 		}
 		s.end()
@@ -253,7 +252,7 @@ func (s *subscription) enter(p *page) (gets int) {
 		origin = *s.named
 	}
 	s.at, s.origin = p, origin
-	gets, s.gets = s.gets, 0
+	gets, s.gets, s.want = s.gets, 0, nil
 	s.leaveQueue()
 	s.succeed()
 	return gets
@@ -262,7 +261,7 @@ func (s *subscription) enter(p *page) (gets int) {
 // fail answers the outstanding gets by an error; the subscriber stays where it is.
 func (s *subscription) fail(err error) {
 	gets := s.gets
-	s.gets = 0
+	s.gets, s.want = 0, nil
 	s.leaveQueue()
 	s.list.engine.release(s.options.Account, &s.claims)
 	if gets > 0 {

@@ -29,7 +29,7 @@ type view struct {
 	outdated bool                       // it is to be recomputed
 	due      bool                       // it will be, when its time has come
 	asleep   bool                       // it was outdated while nobody watched: who comes waits until it has been recomputed
-	begun    time.Time                  // when the last load began
+	begun    time.Duration              // when the last load began, by the engine's clock
 	err      error                      // why the view cannot be read now
 	load     *loaded                    // the load that is under way; changes wait for it
 	encode   bool                       // false once Go's order was seen to differ from Postgres's
@@ -52,7 +52,7 @@ type view struct {
 	users   int            // who look at it or wait for it
 	counted int            // rows
 	resting *chain.Element // among those that nobody watches
-	idle    time.Time      // since when
+	idle    time.Duration  // since when, by the engine's clock
 }
 
 func newView(l *list, c *choice.Choice, asked window.Choice, owner window.Identity) *view {
