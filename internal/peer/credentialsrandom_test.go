@@ -29,6 +29,7 @@ type personal struct {
 	// states are those that were given out, by user and revision.
 	states map[string][]string
 	subs   []*personalSubscription
+	closed []*personalSubscription
 }
 
 type personalSubscription struct {
@@ -37,6 +38,7 @@ type personalSubscription struct {
 	list *personal
 	user string
 	gone bool
+	last *window.State // that the peer was told
 
 	mu   sync.Mutex // guards all below: a timer may ask
 	gets int
@@ -115,18 +117,23 @@ func (s *personalSubscription) take() int {
 func (s *personalSubscription) Fail(err error, _ int) { s.sink.Fail(err, s.take()) }
 func (s *personalSubscription) Still(err error)       { s.sink.Still(err) }
 func (s *personalSubscription) Step(step *window.Step) {
-	s.list.remember(step.To)
+	s.remember(step.To)
 	s.sink.Step(step)
 }
 
 func (s *personalSubscription) Answer(state *window.State, _ int) {
-	s.list.remember(state)
+	s.remember(state)
 	s.sink.Answer(state, s.take())
 }
 
 func (s *personalSubscription) Resume(step *window.Step, _ int) {
-	s.list.remember(step.To)
+	s.remember(step.To)
 	s.sink.Resume(step, s.take())
+}
+
+func (s *personalSubscription) remember(state *window.State) {
+	s.last = state
+	s.list.remember(state)
 }
 
 func (l *personal) remember(s *window.State) {
@@ -138,21 +145,49 @@ func (l *personal) remember(s *window.State) {
 }
 
 func (l *personal) open() []*personalSubscription {
-	l.subs = slices.DeleteFunc(l.subs, func(s *personalSubscription) bool { return s.gone })
+	l.subs = slices.DeleteFunc(l.subs, func(s *personalSubscription) bool {
+		if s.gone {
+			l.closed = append(l.closed, s)
+		}
+		return s.gone
+	})
 	return l.subs
+}
+
+// late has a subscription that was closed say something all the same.
+func (l *personal) late(r *rand.Rand) {
+	l.open()
+	if len(l.closed) == 0 {
+		return
+	}
+	s := l.closed[r.IntN(len(l.closed))]
+	switch {
+	case r.IntN(3) == 0:
+		s.sink.Fail(errors.New("late"), 1)
+	case s.last != nil && r.IntN(2) == 0:
+		s.sink.Answer(s.last, 1)
+	case s.last != nil:
+		s.sink.Step(window.NewStep(s.last, s.last, ""))
+	}
 }
 
 // stage is a random play about credentials.
 type stage struct {
-	t    *testing.T
-	r    *rand.Rand
-	p    *offline
-	list *personal
-	user string // whose the connection is
+	t     *testing.T
+	r     *rand.Rand
+	p     *offline
+	list  *personal
+	user  string // whose the connection is
+	value *personalVar
 	// lapsed says that the credentials have ended.
 	lapsed bool
-	ids    int
-	subs   []*guest
+	// renewal is what Renew waits for, a user or nobody, which may not matter any more; renewing says that it does: nothing
+	// is read then.
+	renewal  chan string
+	renewing bool
+	ids      int
+	subs     []*guest
+	reader   *varGuest
 }
 
 // guest is a subscriber of version 2 with one view, as the protocol has it.
@@ -176,7 +211,7 @@ func (s *stage) credentials(user string) Credentials {
 }
 
 func newStage(t *testing.T, seed uint64) *stage {
-	s := &stage{t: t, r: rand.New(rand.NewPCG(seed, 2)), list: newPersonal(), user: "ann"}
+	s := &stage{t: t, r: rand.New(rand.NewPCG(seed, 2)), list: newPersonal(), value: newPersonalVar(), user: "ann"}
 	s.p = newOfflineV2(t, &Config{
 		Credentials: s.credentials("ann"), ExpiryGrace: 1000 * time.Hour,
 		Authorize: func(_ context.Context, owner any, kind protocol.ItemType, _ string) error {
@@ -191,11 +226,54 @@ func newStage(t *testing.T, seed uint64) *stage {
 			}
 			return s.credentials(token), nil
 		},
-	}, s.list)
+		Renew: s.renew,
+	}, s.list, s.value)
 	for _, view := range []string{"a", "b"} {
 		s.subs = append(s.subs, &guest{stage: s, view: view, size: 3, sizes: make(map[string]int), asked: make(map[string]string)})
 	}
+	s.reader = &varGuest{stage: s, asked: make(map[string]string)}
 	return s
+}
+
+// renew waits for the test.
+func (s *stage) renew(ctx context.Context, _ Credentials) (Credentials, error) {
+	answer := make(chan string)
+	s.renewal = answer
+	select {
+	case user := <-answer:
+		if user == "" {
+			return Credentials{}, errors.New("nobody")
+		}
+		return s.credentials(user), nil
+	case <-ctx.Done():
+		return Credentials{}, ctx.Err()
+	}
+}
+
+// expire has the credentials end.
+func (s *stage) expire() {
+	if s.renewal == nil {
+		s.p.expire(s.p.changed())
+		synctest.Wait()
+		s.renewing = true
+	}
+}
+
+// renewed has Renew return somebody, or nobody.
+func (s *stage) renewed(user string) {
+	if s.renewal == nil {
+		return
+	}
+	s.renewal <- user
+	synctest.Wait()
+	s.renewal = nil
+	switch {
+	case !s.renewing: // they have been changed meanwhile
+	case user == "":
+		s.lapsed, s.renewing = true, false
+	default:
+		s.become(user)
+	}
 }
 
 func (g *guest) id(fn string) string {
@@ -231,11 +309,15 @@ func (g *guest) begin() {
 // deliver takes what the peer says. All of it is for whose the connection is, and nothing is said of rows to who has none.
 func (s *stage) deliver() {
 	for _, text := range s.p.says() {
+		if strings.Contains(text, `"type":"var"`) || strings.HasPrefix(text, `{"func":"ok","id":"v`) {
+			s.reader.take(text)
+			continue
+		}
 		var m inMessage
 		require.NoError(s.t, json.Unmarshal([]byte(text), &m))
 		switch m.Func {
 		case "set_all", "step", "set_pending":
-			require.False(s.t, s.lapsed, "said when the credentials had ended: %s", text)
+			require.False(s.t, s.lapsed || s.renewing, "said when the credentials had ended: %s", text)
 			s.own(m, text)
 		}
 		if i := slices.IndexFunc(s.subs, func(g *guest) bool {
@@ -335,13 +417,16 @@ func (g *guest) check(text string) {
 	require.Equal(g.t, g.list.states[g.rev], append([]string{fmt.Sprint(g.total)}, g.items...), "at %s after %s", g.rev, text)
 }
 
-func (s *stage) become(user string) { s.user, s.lapsed = user, false }
+func (s *stage) become(user string) { s.user, s.lapsed, s.renewing = user, false, false }
 
 // identify changes whose the connection is, from either end.
 func (s *stage) identify(user string) {
-	if user != "eve" && s.r.IntN(2) == 0 {
+	if user != "eve" && (s.renewing || s.r.IntN(2) == 0) {
 		s.p.SetCredentials(s.credentials(user))
 		s.become(user)
+		return
+	}
+	if s.renewing {
 		return
 	}
 	s.p.takes(fmt.Sprintf(`{"func":"authenticate","token":%q}`, user))
@@ -353,20 +438,62 @@ func (s *stage) identify(user string) {
 func (s *stage) act() {
 	g := s.subs[s.r.IntN(len(s.subs))]
 	open := s.list.open()
-	switch s.r.IntN(18) {
+	switch n := s.r.IntN(22); n {
 	case 0, 1, 2:
 		s.change()
-	case 3, 4:
+	case 3:
+		s.value.set(s.r)
+		s.list.late(s.r)
+		s.value.late(s.r)
+	case 4, 5, 6:
+		s.deliver()
+	case 7, 8:
+		for range min(len(g.inbox), 1+s.r.IntN(4)) {
+			g.read()
+		}
+	case 9, 10:
+		if len(open) > 0 {
+			open[s.r.IntN(len(open))].answer()
+		}
+		s.value.answer(s.r)
+	case 11:
+		if len(open) > 0 && s.r.IntN(3) == 0 {
+			open[s.r.IntN(len(open))].refuse()
+		}
+		s.value.refuse(s.r)
+	case 12:
+		s.identify([]string{"ann", "ann", "bob", "bob", "cy", "dan", "eve"}[s.r.IntN(7)])
+	case 13:
+		if s.r.IntN(3) == 0 && !s.lapsed {
+			s.expire()
+		}
+	case 14:
+		s.renewed([]string{"ann", "bob", "cy", ""}[s.r.IntN(4)])
+	default:
+		if !s.renewing {
+			s.say(g, n-15)
+		}
+	}
+	if s.r.IntN(4) == 0 {
+		time.Sleep(time.Duration(s.r.IntN(1500)) * time.Millisecond) // of the bubble: what is due is done
+		synctest.Wait()
+	}
+}
+
+// say has the other end say something.
+func (s *stage) say(g *guest, n int) {
+	switch n {
+	case 0, 1:
 		if g.subscribed {
 			g.get()
 		} else {
 			g.begin()
 		}
-	case 5:
+	case 2:
 		g.send("pause", "")
-	case 6:
+	case 3:
 		g.send("resume", "")
-	case 7:
+	case 4:
 		if g.subscribed && !s.lapsed && s.r.IntN(3) == 0 {
 			g.send("unsubscribe", "")
 			s.deliver()
@@ -374,31 +501,8 @@ func (s *stage) act() {
 			g.held, g.paused = false, false
 			g.begin()
 		}
-	case 8, 9, 10:
-		s.deliver()
-	case 11, 12:
-		for range min(len(g.inbox), 1+s.r.IntN(4)) {
-			g.read()
-		}
-	case 13, 14:
-		if len(open) > 0 {
-			open[s.r.IntN(len(open))].answer()
-		}
-	case 15:
-		if len(open) > 0 && s.r.IntN(3) == 0 {
-			open[s.r.IntN(len(open))].refuse()
-		}
-	case 16:
-		s.identify([]string{"ann", "ann", "bob", "bob", "cy", "dan", "eve"}[s.r.IntN(7)])
-	case 17:
-		if s.r.IntN(3) == 0 {
-			s.p.expire(s.p.changed())
-			s.lapsed = true
-		}
-	}
-	if s.r.IntN(4) == 0 {
-		time.Sleep(time.Duration(s.r.IntN(1500)) * time.Millisecond) // of the bubble: what is due is done
-		synctest.Wait()
+	default:
+		s.reader.ask()
 	}
 }
 
@@ -425,10 +529,11 @@ func (s *stage) change() {
 
 // rest ends with everything answered, and requires that all hold what is theirs.
 func (s *stage) rest() {
-	if s.lapsed || s.user == "dan" {
+	if s.lapsed || s.renewing || s.user == "dan" {
 		s.p.SetCredentials(s.credentials("bob"))
 		s.become("bob")
 	}
+	s.renewed("cy")
 	s.settle()
 	for _, g := range s.subs {
 		if !g.subscribed {
@@ -438,7 +543,9 @@ func (s *stage) rest() {
 			g.get()
 		}
 	}
+	s.reader.ask()
 	s.settle()
+	s.reader.rests()
 	l := s.list.lists[s.user].All()
 	for _, g := range s.subs {
 		require.True(s.t, g.held)
@@ -454,6 +561,9 @@ func (s *stage) settle() {
 		for _, o := range s.list.open() {
 			o.answer()
 		}
+		for _, o := range s.value.open() {
+			o.answer()
+		}
 		time.Sleep(2 * restoreInterval) // of the bubble
 		synctest.Wait()
 		s.deliver()
@@ -463,7 +573,7 @@ func (s *stage) settle() {
 	}
 }
 
-// TestCredentialsAtRandom has credentials change and end while lists change, subscribers choose, pause and resume, slow
+// TestCredentialsAtRandom has credentials change, end and be renewed while lists and a var change, subscribers choose, pause and resume, slow
 // connections take what is said now and then, and lists answer late, together, or not. Whatever is given to the connection
 // is for those whose it is, and leads to the state that its revision stands for; everything that has an id is answered; and
 // at rest everybody holds what is theirs.

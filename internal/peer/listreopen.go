@@ -9,8 +9,8 @@ import (
 // shownList is what the other end has been told, when it has been sent what was
 // taken. It is guarded by Peer.mu.
 type shownList struct {
-	want  *window.Want  // the get that the page answers; nil: it holds nothing
-	state *window.State // nil: it knows nothing. If it holds nothing, it knows the number of rows
+	want  *window.Want  // the get that the page answers; nil: it has asked for none
+	state *window.State // nil: it knows nothing
 }
 
 // show takes note of what is shown when all lines have been taken. It needs
@@ -71,8 +71,8 @@ func (f *listFeed) goBack() {
 }
 
 // restore asks for the page that is shown, unless that is a matter of the gets
-// that wait. Who holds nothing counts as being at page 0, and knows how many rows
-// there are.
+// that wait. Who has asked for none counts as being at page 0, with the greatest
+// page size.
 func (f *listFeed) restore() {
 	p := f.peer
 	p.mu.Lock()
@@ -89,21 +89,11 @@ func (f *listFeed) restore() {
 	f.subscription.Get(want)
 }
 
-// restored has the window go on to the state that answers our own get. It needs
-// Peer.mu.
+// restored has the window go on to the state that answers our own get, rows
+// included: who has asked for no page holds one all the same if a step was sent
+// to it whole. It needs Peer.mu.
 func (f *listFeed) restored(state *window.State) {
-	if f.want == nil {
-		step := window.NewStep(countOf(f.now), countOf(state), "")
-		f.move(step)
-		f.now = state
-		return
-	}
 	f.move(window.NewStep(f.now, state, ""))
-}
-
-// countOf is a state of which only the number of rows is known.
-func countOf(s *window.State) *window.State {
-	return &window.State{Name: s.Name, Page: s.Page, Size: s.Size, Total: s.Total}
 }
 
 // restoreLater tries again, if no get will do so. It needs Peer.mu.

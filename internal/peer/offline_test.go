@@ -127,16 +127,28 @@ func (m *manual) asked() (gets [][2]int) {
 type manualVar struct {
 	sink    window.ValueSink
 	options window.Options
+	closed  int
+
+	mu      sync.Mutex // guards the following if a timer may ask
 	gets    int
 	filters [][]window.Condition // of the gets
 }
 
 func (m *manualVar) Name() string { return "v" }
 func (m *manualVar) Get(filter []window.Condition) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	m.gets++
 	m.filters = append(m.filters, filter)
 }
-func (m *manualVar) Close() {}
+func (m *manualVar) Close() { m.closed++ }
+
+func (m *manualVar) asked() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.gets
+}
+
 func (m *manualVar) Subscribe(s window.ValueSink, o window.Options) window.ValueSubscription {
 	m.sink, m.options = s, o
 	return m
