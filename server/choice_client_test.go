@@ -131,12 +131,12 @@ type sight struct {
 	edits  []edit
 	fresh  bool // the window is not the one before: the answer to a get is a set_all
 	id     string
-	bytes  int // of the message
-	known  int // the number of drains when it came
+	bytes  int    // of the message
+	known  int    // the number of drains when it came
 	may    []*who // whose line it may be
 	// changes is how often the identity began and ended to change since the window was seen the last time.
 	changes int
-	log    string
+	log     string
 }
 
 // refusal is a get that was answered by an error.
@@ -544,7 +544,7 @@ func (p *pane) stepped(f received, a *ask) (*shown, error) {
 	now := *p.shown
 	now.rev, now.items, now.choice = f.Rev, slices.Clone(p.shown.items), p.line.own(p.shown.choice)
 	if a != nil {
-		if a.rev == "" && !p.shown.grows(a) {
+		if a.rev == "" && !p.shown.grows(a) && !p.line.changed(a) && !p.stale() {
 			return nil, errors.New("a step answers a get for another window")
 		}
 		now.choice, now.original, now.era = p.line.own(a.choice), a.where.after, a.era

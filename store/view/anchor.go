@@ -73,7 +73,7 @@ func (s *subscription) succeeds(v *view) (anchor, bool) {
 	if s.former == nil {
 		return anchor{}, false
 	}
-	p := s.former.at
+	p := s.predecessor().at
 	if p == nil || p.view.tree == nil || !p.at.anchored || !p.at.after.row || !p.view.tree.Has(p.at.after.key) {
 		return anchor{}, true
 	}

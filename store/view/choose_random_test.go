@@ -173,6 +173,7 @@ func (r *picking) act() {
 	if r.random.IntN(2) == 0 {
 		r.drained()
 	}
+	require.NoError(r.t, r.engine.Invariants())
 	r.sound()
 }
 

@@ -48,6 +48,7 @@ func (v *view) joined(s *stage) {
 	v.plan, v.choice, v.tree, v.rows = s.plan, s.plan.choice, s.tree, s.rows
 	v.load, v.err, v.frozen, v.asleep = nil, nil, 0, false
 	v.indexed = true
+	v.recompute()
 	if v.list.relation.Load() == nil {
 		v.list.relation.Store(s.plan.relation)
 		v.list.rules.Store(s.plan.rules)
@@ -66,6 +67,9 @@ func level(why error) slog.Level {
 // publish moves a window on and tells its subscribers, if anything differs.
 func (v *view) publish(ps *pageStage, s *stage) {
 	p := ps.page
+	if !v.pages.has(p) {
+		return // its last subscriber has just left it, for a window of a view that moved on before this one
+	}
 	from, was := p.state, p.at
 	p.first = ps.first
 	p.move(ps.at)

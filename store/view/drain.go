@@ -95,9 +95,13 @@ func (e *Engine) joinLoad(j listen.Joined, load *loaded) {
 
 // since notes what has changed since a load; it is false if the load is worthless.
 func (l *list) since(j listen.Joined) bool {
+	if l.drain.noted == j.Token {
+		return true // it came with others
+	}
 	for _, t := range l.tables {
-		if c := j.Tables[t]; c != nil && (c.All || c.Missing != nil || len(c.Keys)+len(c.Logged) > mostOwed) {
-			return false
+		c := j.Tables[t]
+		if c != nil && (c.All || c.Missing != nil || keysIn(c)+keysIn(l.drain.since[t]) > mostOwed) {
+			return false // what is noted stays: other loads have joined with it
 		}
 	}
 	if l.def.Recompute > 0 {
@@ -106,11 +110,7 @@ func (l *list) since(j listen.Joined) bool {
 	for _, t := range l.tables {
 		collectChange(l.drain.since, t, j.Tables[t])
 	}
-	for _, c := range l.drain.since {
-		if c.All { // several loads have too much together
-			return false
-		}
-	}
+	l.drain.noted = j.Token
 	return true
 }
 

@@ -69,6 +69,7 @@ type Engine struct {
 	born     time.Time // the clock counts from here
 	epoch    string    // of the revisions
 	sequence uint64    // of the last drain that was committed
+	catches  bool      // a drain is going to be asked for, for lists that are owed changes
 	past     *past
 
 	instances *instances // of vars with parameters; owned by the feed goroutine
@@ -161,6 +162,7 @@ func (e *Engine) Start(feed *listen.Feed) {
 	e.down = false // not in the function, which may run after the feed has lost the database
 	e.work.Go(e.sweeps)
 	feed.Do(func() {
+		e.catches = false
 		e.instances = newInstances(e)
 		e.keeper, e.born = keeper{}, time.Now()
 		e.epoch, e.sequence, e.past = strconv.FormatInt(time.Now().UnixMicro(), 10), 0, &past{maxRows: e.config.KeptRows}

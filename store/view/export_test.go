@@ -25,9 +25,14 @@ func (e *Engine) on(name string, fn func(*view)) {
 	<-done
 }
 
-// Encoded reports whether a list places its rows by encoded keys.
+// Encoded reports whether all views of a list place their rows by encoded keys.
 func (e *Engine) Encoded(name string) (encoded bool) {
-	e.on(name, func(v *view) { encoded = v.plan.encoded })
+	e.on(name, func(v *view) {
+		encoded = v.plan.encoded
+		for _, other := range v.list.views {
+			encoded = encoded && other.encode
+		}
+	})
 	return encoded
 }
 
@@ -65,6 +70,12 @@ func (e *Engine) Held(name string) (held Held) {
 func (e *Engine) Loading(name string) (loading bool) {
 	e.on(name, func(v *view) { loading = v.load != nil })
 	return loading
+}
+
+// Due reports whether a list is going to be recomputed.
+func (e *Engine) Due(name string) (due bool) {
+	e.on(name, func(v *view) { due = v.due })
+	return due
 }
 
 // Plans explains the statements of a list that look rows up by key, planned for any
@@ -156,4 +167,14 @@ func (l *list) bytesPerRow() int {
 	}
 	const entry = 48 // of the map: a key and a pointer, of which two thirds are used, and the key's text
 	return total/rows + entry
+}
+
+// OnFeed runs fn on the feed goroutine and waits for it.
+func (e *Engine) OnFeed(fn func()) {
+	done := make(chan struct{})
+	e.feed.Do(func() {
+		defer close(done)
+		fn()
+	})
+	<-done
 }

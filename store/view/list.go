@@ -49,6 +49,7 @@ type drainOf struct {
 	all     bool              // any row may have changed
 	changes map[string]*delta // by table
 	since   map[string]*delta // what has changed since the loads that join
+	noted   any               // the token of the last of them for which that is noted
 	keys    []string          // of rows that may differ
 	late    []string          // of rows that may differ for those that join, and are not among keys
 }
@@ -149,6 +150,7 @@ func (l *list) begin(d *listen.Drain) {
 		return
 	}
 	if l.drain.skipped != nil {
+		l.doubt(d)
 		for v := range l.waiters {
 			v.failWaiting()
 		}
@@ -174,6 +176,29 @@ func (l *list) readAgain() {
 		if v.stage == nil {
 			v.restart() // what a load has read by now may be worthless
 		}
+	}
+	for _, v := range l.joining {
+		if v.stage != nil { // its group may have known the tables as they were
+			v.exit()
+			l.enter(v, v.stage.plan)
+		}
+	}
+}
+
+// doubt gives up what is known of a table that may have been altered while another one is skipped, and the loads that may
+// have used it. The views are read again when all tables can be read.
+func (l *list) doubt(d *listen.Drain) {
+	for _, t := range l.tables {
+		if c := d.Tables[t]; c == nil || !c.All {
+			continue
+		}
+		l.relation.Store(nil)
+		for _, v := range l.views {
+			if v.load != nil {
+				v.restart()
+			}
+		}
+		return
 	}
 }
 
@@ -232,15 +257,15 @@ func (v *view) outdate() {
 }
 
 // recompute has a view that is outdated read again, if somebody watches it, but not before the interval since the last time
-// is over.
+// is over, nor before a load that is under way has joined: where loads take longer than the interval none would ever.
 func (v *view) recompute() {
-	if !v.outdated || v.due || !v.watched() {
+	if !v.outdated || v.due || !v.watched() || v.load != nil {
 		return
 	}
 	v.due = true
 	v.engine.later(v.begun+v.list.def.Recompute-v.engine.clock(), func() {
 		v.due = false
-		if v.outdated && v.watched() && v.list.views[v.key] == v {
+		if v.outdated && v.watched() && v.load == nil && v.list.views[v.key] == v {
 			v.restart()
 		}
 	})

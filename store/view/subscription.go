@@ -87,6 +87,7 @@ func (r *requests) take() (want *window.Want, gets int) {
 func (s *subscription) begin() {
 	if s.former != nil {
 		s.former.sink = deaf{}
+		s.seen = max(s.seen, s.former.seen) // time does not go back for who becomes somebody else
 	}
 	if s.closed || s.options.Quiet {
 		return
@@ -117,6 +118,16 @@ func (s *subscription) succeed() {
 		s.former.end()
 		s.former = nil
 	}
+}
+
+// predecessor is the subscription whose window this one's goes on from. It is not the former if that has taken the place of
+// another one and was replaced before it had a window.
+func (s *subscription) predecessor() *subscription {
+	p := s.former
+	for p.at == nil && p.former != nil {
+		p = p.former
+	}
+	return p
 }
 
 // Check implements [window.Checker].
@@ -290,8 +301,8 @@ func (s *subscription) leaves() any {
 	switch {
 	case s.holds != nil:
 		return s.holds
-	case s.former != nil && s.former.holds != nil:
-		return s.former.holds
+	case s.former != nil && s.predecessor().holds != nil:
+		return s.predecessor().holds
 	}
 	return nil
 }
