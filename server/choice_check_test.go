@@ -48,42 +48,42 @@ func (l *ledger) checkAnchor(s *sight) error {
 	return err
 }
 
-// anchorsOf returns where the anchor of a window may be that it was at another place. If the identity is another one, the old
-// list may have been left at any time in between, and the new one begun at any time after that.
-func (l *ledger) anchorsOf(s *sight) (all []string, err error) {
+// anchorsOf returns where the anchor of a window may be that it was at another place.
+func (l *ledger) anchorsOf(s *sight) ([]string, error) {
 	from, to, at := s.before.sequence, s.now.sequence, []string{s.before.where.after}
 	if s.changes == 0 || s.before.choice.who == s.now.choice.who {
 		return l.anchors(s.now.choice, from, to, at)
 	}
-	turns := append([]uint64{from}, l.between(s.pane.menu.table, from, to)...)
-	for i, left := range turns {
-		may, err := l.anchors(s.before.choice, from, left, at)
+	if l.rewritten(s.pane.menu.table, from, to) {
+		return []string{s.now.where.after}, nil // states may have been left out; whatever
+	}
+	return l.crossed(s.before.choice, s.now.choice, append([]uint64{from}, l.between(s.pane.menu.table, from, to)...), at)
+}
+
+// crossed returns where anchors may be that go from the list of one identity to that of another. The old one may have been
+// left at any time, and the new one begun at any time after that: each anchor is at its row then, and if the new identity
+// does not see it at the row before.
+func (l *ledger) crossed(from, to *choice, sequences []uint64, at []string) (may []string, err error) {
+	was, is := make([][]listed, len(sequences)), make([][]listed, len(sequences))
+	left := make([][]string, len(sequences))
+	for j, sequence := range sequences {
+		if was[j], err = l.list(from, sequence); err == nil {
+			is[j], err = l.list(to, sequence)
+		}
 		if err != nil {
 			return nil, err
 		}
-		for _, begun := range turns[i:] {
-			next, err := l.crossed(s, left, begun, may)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, next...)
+		left[j] = at
+		if j > 0 {
+			left[j], may = follows(was[j-1], was[j], left[j-1]), follows(is[j-1], is[j], may)
 		}
+		for i := range j + 1 {
+			may = slices.Concat(may, remains(was[i], is[j], left[i]))
+		}
+		slices.Sort(may)
+		may = slices.Compact(may)
 	}
-	return all, nil
-}
-
-// crossed returns where anchors may be that were left in the list of one identity and begun in that of another: each is at
-// its row, and if the new identity does not see it at the row before.
-func (l *ledger) crossed(s *sight, left, begun uint64, at []string) ([]string, error) {
-	was, err := l.list(s.before.choice, left)
-	if err != nil {
-		return nil, err
-	}
-	is, err := l.list(s.now.choice, begun)
-	if err != nil {
-		return nil, err
-	}
-	return l.anchors(s.now.choice, begun, s.now.sequence, slices.Concat(follows(was, is, at), remains(was, is, at)))
+	return may, nil
 }
 
 // anchorsSince returns where the anchor of a get may be that the answer to it names: it was a row when the get came, or

@@ -74,13 +74,20 @@ func (s *subscription) succeeds(v *view) (anchor, bool) {
 		return anchor{}, false
 	}
 	p := s.predecessor().at
-	if p == nil || p.view.tree == nil || !p.at.anchored || !p.at.after.row || !p.view.tree.Has(p.at.after.key) {
+	if p == nil || !p.at.anchored {
 		return anchor{}, true
 	}
-	if v.tree.Has(p.at.after.key) {
-		return p.at.after, true
+	at, tree := p.at.after, p.view.takenTree()
+	if p.view.stage != nil { // it is committed after this view: its tree has moved on, its windows have not
+		at = p.view.stage.anchor(p)
 	}
-	return lastBefore(p.view.tree, p.at.after.key, v.tree.Has), true
+	if tree == nil || !at.row || !tree.Has(at.key) {
+		return anchor{}, true
+	}
+	if v.tree.Has(at.key) {
+		return at, true
+	}
+	return lastBefore(tree, at.key, v.tree.Has), true
 }
 
 // longer reports whether a get differs from the window where the subscription is only in a greater size, which may be more
