@@ -147,6 +147,7 @@ type refusal struct {
 	text  string
 	log   string
 	may   []*who // whose line it may be
+	moved bool   // the identity has changed since the get was sent
 }
 
 // pane is one view of a line. The line's mu guards it.
@@ -567,7 +568,8 @@ func (p *pane) stepped(f received, a *ask) (*shown, error) {
 // grows reports whether a get is for what the window is, and no smaller.
 func (s *shown) grows(a *ask) bool {
 	w := a.where
-	return s.choice.fields == a.choice.fields && s.where.anchored == w.anchored && s.where.page == w.page && s.where.size <= w.size &&
+	same := s.choice.fields == a.choice.fields || s.choice.who != nil && s.choice.first().query("") == a.choice.first().query("")
+	return same && s.where.anchored == w.anchored && s.where.page == w.page && s.where.size <= w.size &&
 		(s.original == w.after || s.where.after == w.after)
 }
 
@@ -674,7 +676,7 @@ func (p *pane) refuse(f received) error {
 	}
 	a := p.asks[0]
 	p.asks = p.asks[1:]
-	p.line.refusals = append(p.line.refusals, refusal{p, a, p.line.ledger.last(), f.Message, strings.Join(p.log, "\n"), p.line.whose()})
+	p.line.refusals = append(p.line.refusals, refusal{p, a, p.line.ledger.last(), f.Message, strings.Join(p.log, "\n"), p.line.whose(), p.line.changed(&a)})
 	if strings.Contains(f.Message, "superseded") && len(p.asks) == 0 && !p.line.changed(&a) {
 		return errors.New("by which get is it superseded?")
 	}

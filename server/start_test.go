@@ -91,7 +91,6 @@ var misfits = []struct {
 	{listItem(binding.Where("paint = 'red'")), []string{`list "items"`, "paint"}},
 	{listItem(binding.Where("n >")), []string{`list "items"`, "syntax error"}},
 	{listItem(binding.Where("note")), []string{`list "items"`, "boolean"}},
-	{listItem(binding.Where("$1::text IS NOT NULL")), []string{`list "items"`, "parameters"}},
 	{variable("none", "SELECT count(*) FROM nowhere", "items"), []string{`var "none"`, "nowhere"}},
 	{variable("depends", "SELECT 1::bigint", "nowhere"), []string{`var "depends"`, "nowhere"}},
 	{variable("keyless", "SELECT count(*) FROM keyless", "keyless"), []string{`var "keyless"`, "keyless", "primary key"}},
@@ -101,7 +100,6 @@ var misfits = []struct {
 	{variable("syntax", "SELEC 1", "items"), []string{`var "syntax"`, "syntax error"}},
 	{variable("statements", "SELECT 1; SELECT 2", "items"), []string{`var "statements"`}},
 	{variable("write", "DELETE FROM items", "items"), []string{`var "write"`}},
-	{variable("parameter", "SELECT $1::bigint", "items"), []string{`var "parameter"`, "parameters"}},
 	{binding.Var[item](binding.Name("object"), binding.Query("SELECT 1 AS id", "items")), []string{`var "object"`, `"n"`, `"note"`}},
 }
 
